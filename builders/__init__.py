@@ -1,0 +1,1 @@
+"""mmprolong_builders: PDFs to a versioned long-document dataset."""

@@ -1,0 +1,36 @@
+"""Reason codes: why a document, or a document's sample, was left out. Every one is explained here, once."""
+
+from __future__ import annotations
+
+DOCUMENT_REASONS = {
+    "unreadable": "the file could not be read (permissions, I/O error, dangling link)",
+    "empty_file": "the file has no bytes",
+    "too_large": "the file is larger than ingest.max_bytes",
+    "not_pdf": "the content is not a PDF, whatever the file name says",
+    "encrypted": "it needs a password",
+    "damaged": "it cannot be opened, or pages cannot be loaded",
+    "no_pages": "it opens, but has no pages (often a truncated file)",
+    "damaged_page": "a page renders blank while the renderer reports errors on it",
+    "page_box": "a page is unusably small, large or elongated",
+    "duplicate": "another file has the same bytes",
+    "too_few_pages": "fewer pages than select.pages allows",
+    "too_many_pages": "more pages than select.pages allows",
+    "too_many_tokens": "its pages do not fit select.max_tokens, even at render.min_dpi",
+    "over_budget": "select.token_budget was reached before it",
+    "needs_ocr": "it has scanned pages, and no OCR engine is enabled",
+    "crash": "it crashed the renderer",
+    "timeout": "it took longer than sandbox.timeout",
+    "memory": "it needed more than sandbox.memory",
+    "parse_error": "the parser failed on it",
+    "render_error": "a page could not be rendered",
+    "no_sample": "no config could make a checked sample from it",
+}
+"""Reason code -> what it means. A document of the inventory is used, or has exactly one of these."""
+
+SAMPLE_REASONS = {
+    "no_candidate": "no question could be made",
+    "rejected": "questions were made, but none passed verification",
+    "over_max_tokens": "the sample does not fit select.max_tokens, even at render.min_dpi",
+    "no_text": "there is no text to transcribe",
+}
+"""Reason code -> what it means: why a used document has no sample in one config."""

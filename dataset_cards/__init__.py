@@ -1,0 +1,1 @@
+"""mmprolong_cards: the templates of dataset cards (data files only)."""

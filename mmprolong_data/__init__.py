@@ -1,0 +1,1 @@
+"""mmprolong_data: the data contract of mmprolong, and reading."""

@@ -1,0 +1,122 @@
+"""Settings as frozen dataclasses: read from YAML and ``key=value`` overrides, refuse what is unknown or mistyped."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import types
+import typing
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from .errors import SettingsError
+
+T = TypeVar("T")
+
+
+def load_settings(cls: type[T], path: str | Path | None = None, overrides: list[str] | None = None) -> T:
+    """Build the settings class ``cls`` from its defaults, then a YAML file, then overrides.
+
+    Args:
+        cls: A dataclass whose fields are plain types, lists, dicts or further dataclasses.
+        path: A YAML file with a mapping of the same shape; what it leaves out keeps its default.
+        overrides: ``section.key=value`` strings; the value is read as YAML. The last one wins.
+
+    Raises:
+        SettingsError: unreadable file, unknown key (with the nearest known one) or wrong type.
+    """
+    values: dict[str, Any] = {}
+    if path is not None:
+        try:
+            loaded = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        except OSError as error:
+            raise SettingsError(f"{path}: cannot be read: {error.strerror}") from None
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise SettingsError(f"{path}: not valid YAML: {error}") from None
+        if loaded is not None and not isinstance(loaded, dict):
+            raise SettingsError(f"{path}: the top level must be a mapping of settings")
+        values = loaded or {}
+    for override in overrides or []:
+        key, equals, text = override.partition("=")
+        if not equals or not key.strip():
+            raise SettingsError(f"--set {override}: write it as section.key=value, such as select.pages=[8,50]")
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise SettingsError(f"--set {override}: the value is not valid YAML: {error}") from None
+        node = values
+        *parents, last = key.strip().split(".")
+        for parent in parents:
+            child = node.setdefault(parent, {})
+            if not isinstance(child, dict):
+                raise SettingsError(f"--set {override}: {parent} is no section")
+            node = child
+        node[last] = value
+    result = _convert(cls, values, "")
+    return typing.cast(T, result)
+
+
+def to_plain(settings: Any) -> dict[str, Any]:
+    """The settings as nested dicts, lists and scalars."""
+    return dataclasses.asdict(settings)
+
+
+def fingerprint(value: Any) -> str:
+    """SHA-256 (hex) of the canonical JSON of a plain value."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def differences(old: Any, new: Any, prefix: str = "") -> list[str]:
+    """Lines ``section.key: old -> new`` for every setting in which two plain settings differ."""
+    lines = []
+    for key in sorted(set(old) | set(new)):
+        before, after = old.get(key, "(absent)"), new.get(key, "(absent)")
+        if isinstance(before, dict) and isinstance(after, dict):
+            lines += differences(before, after, f"{prefix}{key}.")
+        elif before != after:
+            lines.append(f"{prefix}{key}: {before!r} -> {after!r}")
+    return lines
+
+
+def _convert(kind: Any, value: Any, where: str) -> Any:
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+        return _convert_dataclass(kind, value, where)
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (typing.Union, types.UnionType):
+        if value is None and type(None) in arguments:
+            return None
+        return _convert(next(a for a in arguments if a is not type(None)), value, where)
+    if origin is typing.Literal:
+        if value in arguments:
+            return value
+        raise SettingsError(f"{where} = {value!r}: must be one of {', '.join(map(str, arguments))}")
+    if origin is list and isinstance(value, list):
+        return [_convert(arguments[0], item, f"{where}[{i}]") for i, item in enumerate(value)]
+    if origin is dict and isinstance(value, dict):
+        return {_convert(arguments[0], k, where): _convert(arguments[1], v, f"{where}.{k}") for k, v in value.items()}
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(kind, type) and isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
+        return value
+    name = getattr(kind, "__name__", str(kind)) if origin is None else str(kind)
+    raise SettingsError(f"{where} = {value!r}: must be of type {name}")
+
+
+def _convert_dataclass(kind: type, value: Any, where: str) -> Any:
+    if not isinstance(value, dict):
+        raise SettingsError(f"{where or 'the settings'} = {value!r}: must be a section with settings of its own")
+    hints = typing.get_type_hints(kind)
+    names = [field.name for field in dataclasses.fields(kind)]
+    prefix = f"{where}." if where else ""
+    for key in value:
+        if key not in names:
+            import difflib
+
+            near = difflib.get_close_matches(str(key), names, n=1)
+            hint = f"; did you mean {prefix}{near[0]}?" if near else f"; known: {', '.join(names)}"
+            raise SettingsError(f"unknown setting {prefix}{key}{hint}")
+    return kind(**{key: _convert(hints[key], item, prefix + key) for key, item in value.items()})
