@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 Box = tuple[float, float, float, float]
@@ -84,6 +84,11 @@ class Section:
     source: str = "text"
 
 
+def _plain(record: Block | Page | Section, **changed: Any) -> dict[str, Any]:
+    # dataclasses.asdict copies every list again, which takes longer than the parsing of some pages.
+    return {name: getattr(record, name) for name in record.__slots__} | changed
+
+
 @dataclass(slots=True)
 class Document:
     """A parsed PDF. ``doc_id`` is the SHA-256 of its bytes, ``language`` an ISO 639-1 guess or ``und``."""
@@ -97,7 +102,10 @@ class Document:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain types only, for msgpack; ``from_dict`` is its inverse."""
-        return asdict(self)
+        value = {name: getattr(self, name) for name in self.__slots__}
+        value["pages"] = [_plain(page, blocks=[_plain(block) for block in page.blocks]) for page in self.pages]
+        value["sections"] = [_plain(section) for section in self.sections]
+        return value
 
     @classmethod
     def from_dict(cls, value: dict[str, Any]) -> Document:

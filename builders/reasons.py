@@ -17,7 +17,7 @@ DOCUMENT_REASONS = {
     "too_many_pages": "more pages than select.pages allows",
     "too_many_tokens": "its pages do not fit select.max_tokens, even at render.min_dpi",
     "over_budget": "select.token_budget was reached before it",
-    "needs_ocr": "it has scanned pages, and no OCR engine is enabled",
+    "needs_ocr": "more of its pages are scanned than parse.max_scanned allows, and no OCR engine is enabled",
     "crash": "it crashed the renderer",
     "timeout": "it took longer than sandbox.timeout",
     "memory": "it needed more than sandbox.memory",
@@ -32,5 +32,6 @@ SAMPLE_REASONS = {
     "rejected": "questions were made, but none passed verification",
     "over_max_tokens": "the sample does not fit select.max_tokens, even at render.min_dpi",
     "no_text": "there is no text to transcribe",
+    "scanned_pages": "some pages are scanned, and no OCR engine is enabled",
 }
 """Reason code -> what it means: why a used document has no sample in one config."""

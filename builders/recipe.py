@@ -78,6 +78,8 @@ class Parse:
     """Look for tables on candidate pages."""
     ocr: Literal["auto", "never"] = "auto"
     """``auto``: scanned pages go to the OCR engine where the ocr extra is installed, else ``needs_ocr``."""
+    max_scanned: float = 0.1
+    """Without OCR, largest share of scanned pages that a document may have (it then serves no ``ocr_full``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +188,7 @@ class Recipe:
             ("render.max_pixels", 28 * 28, 12_845_056),
             ("select.max_tokens", 1024, 1 << 24),
             ("select.validation", 0.0, 0.9),
+            ("parse.max_scanned", 0.0, 1.0),
             ("qa.per_document", 1, 100),
             ("pack.documents_per_slice", 1, 1000),
             ("pack.shard_bytes", 1 << 20, 1 << 30),

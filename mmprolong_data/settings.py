@@ -55,8 +55,16 @@ def load_settings(cls: type[T], path: str | Path | None = None, overrides: list[
                 raise SettingsError(f"--set {override}: {parent} is no section")
             node = child
         node[last] = value
-    result = _convert(cls, values, "")
-    return typing.cast(T, result)
+    return from_plain(cls, values)
+
+
+def from_plain(cls: type[T], values: dict[str, Any]) -> T:
+    """The inverse of ``to_plain``; what ``values`` leaves out keeps its default.
+
+    Raises:
+        SettingsError: unknown key or wrong type.
+    """
+    return typing.cast(T, _convert(cls, values, ""))
 
 
 def to_plain(settings: Any) -> dict[str, Any]:
