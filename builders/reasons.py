@@ -35,3 +35,19 @@ SAMPLE_REASONS = {
     "scanned_pages": "some pages are scanned, and no OCR engine is enabled",
 }
 """Reason code -> what it means: why a used document has no sample in one config."""
+
+
+class DocumentError(Exception):
+    """One document cannot be used: raised inside a child, it crosses the pipe as ``(reason, detail)``.
+
+    ``reason`` is a key of ``DOCUMENT_REASONS``. ``detail`` says what was wrong; it becomes part of records that must
+    not differ between two runs, so it holds no absolute path, no object address and no time.
+    """
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(reason, detail)
+        self.reason = reason
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.detail}" if self.detail else self.reason

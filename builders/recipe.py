@@ -209,7 +209,11 @@ class Recipe:
         check(known, "tasks.configs", configs, f"different ones of {', '.join(CONFIG_NAMES)}")
         weights = self.select.mixture
         check(
-            bool(weights) and set(weights) <= set(CONFIG_NAMES) and all(w >= 0 for w in weights.values())
+            bool(weights)
+            and set(weights) <= set(CONFIG_NAMES)
+            and all(w >= 0 for w in weights.values())
             and sum(weights.values()) > 0,
-            "select.mixture", weights, "config: weight, weights not negative and not all zero",
+            "select.mixture",
+            weights,
+            "config: weight, weights not negative and not all zero",
         )

@@ -111,7 +111,11 @@ def qa_stage(payload: dict[str, Any]) -> dict[str, Any]:
 
 
 def _fit(
-    document: Document, items: list[dict[str, Any]], recipe: Recipe, planned_dpi: int, shortfalls: dict[str, str]
+    document: Document,
+    items: list[dict[str, Any]],
+    recipe: Recipe,
+    planned_dpi: int,
+    shortfalls: dict[str, str],
 ) -> tuple[list[dict[str, Any]], int]:
     """Lower the DPI until the longest item fits; drop the longest where even ``render.min_dpi`` is not enough."""
     boxes = [(page.width, page.height) for page in document.pages]

@@ -12,6 +12,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from mmprolong_data.errors import MMProLongError
 from mmprolong_data.settings import differences
 
@@ -52,7 +55,9 @@ class Workspace:
                 )
             self.root.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise MMProLongError(f"{self.out}: cannot be created: {error.strerror}. Remedy: --out another") from None
+            raise MMProLongError(
+                f"{self.out}: cannot be created: {error.strerror}. Remedy: --out another"
+            ) from None
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -76,16 +81,20 @@ class Workspace:
             stream.flush()
             yield
 
-    def begin(self, begun: dict[str, Any]) -> None:
+    def begin(self, begun: dict[str, Any], inventory: pa.Table) -> None:
         """Note what the build is begun with, or check that it is the same as when it was begun.
 
         Args:
-            begun: ``{"recipe", "containers", "tools", "plan", "corpus": {sha256: file name}}``.
+            begun: ``{"recipe", "containers", "tools", "plan"}``, plain values.
+            inventory: The files; kept to name what changed when the plan is another one.
 
         Raises:
             MMProLongError: the folder holds a build begun with something else; the message lists the differences.
         """
+        frozen = self.root / "begun.parquet"
         if not self.build_file.exists():
+            with atomic_stream(frozen) as stream:
+                pq.write_table(inventory.select(["sha256", "name"]), stream)
             write_atomically(self.build_file, json.dumps(begun, indent=1, sort_keys=True).encode())
             return
         try:
@@ -96,11 +105,10 @@ class Workspace:
         lines += [f"--format: {o} -> {n}" for o, n in [(old["containers"], begun["containers"])] if o != n]
         lines += [f"installed {line}" for line in differences(old["tools"], begun["tools"])]
         if not lines and old["plan"] != begun["plan"]:
-            added = sorted(set(begun["corpus"]) - set(old["corpus"]))
-            removed = sorted(set(old["corpus"]) - set(begun["corpus"]))
+            before, now = _names(pq.read_table(frozen)), _names(inventory)
+            added, removed = sorted(set(now) - set(before)), sorted(set(before) - set(now))
             lines.append(f"corpus: {len(added)} documents added, {len(removed)} removed")
-            lines += [f"  + {begun['corpus'][key]}" for key in added[:5]]
-            lines += [f"  - {old['corpus'][key]}" for key in removed[:5]]
+            lines += [f"  + {now[key]}" for key in added[:5]] + [f"  - {before[key]}" for key in removed[:5]]
         if lines:
             listing = "\n  ".join(lines)
             raise MMProLongError(
@@ -128,6 +136,12 @@ class Workspace:
     def write_sidecar(self, stage: str, number: int, value: dict[str, Any]) -> None:
         """Declare a cell complete."""
         write_atomically(self.sidecar(stage, number), json.dumps(value, sort_keys=True).encode())
+
+
+def _names(inventory: pa.Table) -> dict[str, str]:
+    """Content hash -> file name (the path stands in for the hash of a file that could not be read)."""
+    rows = zip(inventory["sha256"].to_pylist(), inventory["name"].to_pylist(), strict=True)
+    return {sha256 or name: name for sha256, name in rows}
 
 
 def write_atomically(path: Path, data: bytes) -> None:

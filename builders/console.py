@@ -1,0 +1,176 @@
+"""What a build shows in the terminal: progress bars, the plan of a dry run, the summary at the end."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, Task, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from mmprolong_data.schema import CONFIG_NAMES, SPLITS
+
+from .pipeline import BuildResult
+from .reasons import DOCUMENT_REASONS, SAMPLE_REASONS
+from .recipe import Recipe
+from .select import BYTES_PER_TOKEN, Plan
+
+CPU_SECONDS_PER_PAGE = 0.017
+"""CPU time of a whole build a page (``benchmarks/build.py``), for the estimate of a dry run only."""
+
+
+class _Speed(TextColumn):
+    def __init__(self) -> None:
+        super().__init__("")
+
+    def render(self, task: Task) -> Text:
+        unit = task.fields.get("unit", "")
+        return Text(f"{task.speed:,.0f} {unit}/s" if task.speed else "", style="progress.data.speed")
+
+
+class ProgressDisplay:
+    """Progress bars on a terminal, nothing elsewhere. An ``Observer`` of the pipeline."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._progress = Progress(
+            TextColumn("{task.description:<10}"),
+            BarColumn(bar_width=None),
+            TextColumn("{task.completed:,.0f}/{task.total:,.0f} {task.fields[unit]}"),
+            _Speed(),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self._tasks: dict[str, TaskID] = {}
+        self._lock = threading.Lock()
+        self.started = time.monotonic()
+
+    def __enter__(self) -> ProgressDisplay:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def inventory(self, done: int, total: int) -> None:
+        """See ``pipeline.Observer``."""
+        self._progress.update(self._task("inventory", "files", total), completed=done, total=total)
+
+    def planned(self, plan: Plan) -> None:
+        """See ``pipeline.Observer``."""
+        pages = sum(plan.documents["pages"].to_pylist())
+        for stage in ("parse", "pack"):
+            self._task(stage, "pages", pages)
+
+    def progress(self, stage: str, documents: int, pages: int) -> None:
+        """See ``pipeline.Observer``."""
+        self._progress.advance(self._tasks[stage], pages)
+
+    def note(self, text: str) -> None:
+        """See ``pipeline.Observer``."""
+        self._console.print(text, style="yellow", highlight=False)
+
+    def _task(self, name: str, unit: str, total: int) -> TaskID:
+        with self._lock:
+            if name not in self._tasks:
+                self._tasks[name] = self._progress.add_task(name, total=total, unit=unit)
+            return self._tasks[name]
+
+
+def print_plan(console: Console, plan: Plan, recipe: Recipe, workers: int) -> None:
+    """The plan of a dry run: documents in and out, samples, tokens, shards, estimated time and bytes."""
+    documents = plan.documents
+    pages = sum(documents["pages"].to_pylist())
+    samples = plan.samples()
+    tokens = dict.fromkeys(samples, 0)
+    shards: dict[str, set[tuple[str, int]]] = {config: set() for config in samples}
+    columns = (documents[name].to_pylist() for name in ("tokens", "configs", "split", "slice"))
+    for count, configs, split, number in zip(*columns, strict=True):
+        for config in configs:
+            tokens[config] += count * (recipe.qa.per_document if not config.startswith("ocr") else 1)
+            shards[config].add((split, number))
+    table = Table("config", *SPLITS, "tokens", "shards", "about", title="Plan", title_justify="left")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for config in CONFIG_NAMES:
+        if config in samples:
+            counts = (f"{samples[config][split]:,}" for split in SPLITS)
+            size = human_bytes(tokens[config] * BYTES_PER_TOKEN)
+            table.add_row(config, *counts, f"{tokens[config]:,}", f"{len(shards[config]):,}", size)
+    console.print(table)
+    print_left_out(console, plan.found, len(documents), plan.left_out)
+    total = sum(tokens.values())
+    seconds = pages * CPU_SECONDS_PER_PAGE / workers
+    console.print(
+        f"{len(documents):,} documents, {pages:,} pages -> at most {total:,} tokens,"
+        f" about {human_bytes(total * BYTES_PER_TOKEN)}, about {human_time(seconds)} with {workers} workers.",
+        highlight=False,
+    )
+    console.print("Documents can still be left out when they are parsed. Nothing was built (--dry-run).")
+
+
+def print_summary(console: Console, result: BuildResult, recipe: Recipe, seconds: float) -> None:
+    """The summary of a build: samples and tokens a config, the fate of the documents, where to look next."""
+    manifest = result.manifests[0]
+    table = Table("config", *SPLITS, "tokens", title="Samples", title_justify="left")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for config in recipe.tasks.configs:
+        counts = manifest.samples.get(config, {})
+        tokens = sum(manifest.tokens.get(config, {}).values())
+        table.add_row(config, *(f"{counts.get(split, 0):,}" for split in SPLITS), f"{tokens:,}")
+    console.print(table)
+    documents = manifest.documents
+    print_left_out(console, documents["found"], documents["used"], documents["left_out"])
+    if manifest.shortfalls:
+        lines = [
+            f"{config}: {count} x {reason} ({SAMPLE_REASONS.get(reason, 'see the work folder')})"
+            for config, counts in manifest.shortfalls.items()
+            for reason, count in counts.items()
+        ]
+        console.print("Used documents without a sample in a config:", *lines, sep="\n  ", highlight=False)
+    pages = sum(result.plan.documents["pages"].to_pylist())
+    if result.already_complete:
+        console.print("Everything was there already; nothing had to be built.")
+    else:
+        speed = f"{pages / seconds:,.0f} pages/s" if seconds > 0 else ""
+        cpu = f"{1000 * result.cpu_seconds / max(pages, 1):.1f} CPU ms a page in the workers"
+        console.print(f"{pages:,} pages in {human_time(seconds)} ({speed}; {cpu}).", highlight=False)
+    for root in result.roots:
+        console.print(f"Dataset: {root}", highlight=False, soft_wrap=True)
+
+
+def print_left_out(console: Console, found: int, used: int, left_out: Mapping[str, int]) -> None:
+    """One table: how many documents were found, used, and left out for which reason."""
+    table = Table("documents", "number", "what it means", title="Documents", title_justify="left")
+    table.columns[1].justify = "right"
+    table.add_row("found", f"{found:,}", "files of the corpus")
+    table.add_row("used", f"{used:,}", "")
+    for reason, count in sorted(left_out.items(), key=lambda item: (-item[1], item[0])):
+        table.add_row(f"left out: {reason}", f"{count:,}", DOCUMENT_REASONS.get(reason, ""))
+    console.print(table)
+
+
+def human_bytes(size: float) -> str:
+    """``12.3 MB``: decimal units."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:,.1f} TB"
+
+
+def human_time(seconds: float) -> str:
+    """``48 s``, ``12 min``, ``3.4 h``, ``2.1 days``."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 129_600 else f"{seconds / 86_400:.1f} days"
