@@ -103,9 +103,7 @@ class Document:
     def to_dict(self) -> dict[str, Any]:
         """Plain types only, for msgpack; ``from_dict`` is its inverse."""
         value = {name: getattr(self, name) for name in self.__slots__}
-        value["pages"] = [
-            _plain(page, blocks=[_plain(block) for block in page.blocks]) for page in self.pages
-        ]
+        value["pages"] = [_plain(page, blocks=[_plain(block) for block in page.blocks]) for page in self.pages]
         value["sections"] = [_plain(section) for section in self.sections]
         return value
 

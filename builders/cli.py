@@ -61,9 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         errors.print(str(error), markup=False, highlight=False, soft_wrap=True)
         return error.exit_code
     except KeyboardInterrupt as interrupt:
-        errors.print(
-            "Stopped. What is complete is kept; run the same command again to go on.", highlight=False
-        )
+        errors.print("Stopped. What is complete is kept; run the same command again to go on.", highlight=False)
         return 143 if isinstance(interrupt, Terminated) else 130
     except BrokenPipeError:  # the reader of our output has gone, as in `mmprolong recipe | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -91,12 +89,8 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     build.add_argument("corpus", nargs="+", metavar="CORPUS", help="folder, PDF, or text file of paths")
-    build.add_argument(
-        "--out", type=Path, default=Path("mmprolong"), metavar="DIR", help="default: ./mmprolong"
-    )
-    build.add_argument(
-        "--recipe", type=Path, metavar="FILE", help="YAML with settings (see 'mmprolong recipe')"
-    )
+    build.add_argument("--out", type=Path, default=Path("mmprolong"), metavar="DIR", help="default: ./mmprolong")
+    build.add_argument("--recipe", type=Path, metavar="FILE", help="YAML with settings (see 'mmprolong recipe')")
     build.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides",
         help="one setting, such as select.pages=[8,50]; may be repeated",

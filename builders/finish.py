@@ -45,14 +45,10 @@ class FinalShard:
 
     def present(self) -> bool:
         """True if its bytes are there, made or already moved; looks at sizes only."""
-        return any(
-            path.is_file() and path.stat().st_size == self.info["bytes"] for path in (self.made, self.target)
-        )
+        return any(path.is_file() and path.stat().st_size == self.info["bytes"] for path in (self.made, self.target))
 
 
-def final_shards(
-    workspace: Workspace, sidecars: list[dict[str, Any]], containers: list[str]
-) -> list[FinalShard]:
+def final_shards(workspace: Workspace, sidecars: list[dict[str, Any]], containers: list[str]) -> list[FinalShard]:
     """Names of all non-empty shards, numbered by slice inside each config and split."""
     shards = []
     for container in containers:
@@ -89,9 +85,7 @@ def finish(
     for number in range(plan.num_slices):
         sidecar = workspace.read_sidecar("pack", number)
         if sidecar is None:
-            raise MMProLongError(
-                f"slice {number} is not packed yet. Remedy: run the same build command again"
-            )
+            raise MMProLongError(f"slice {number} is not packed yet. Remedy: run the same build command again")
         sidecars.append(sidecar)
     documents = _documents(plan, inventory, sidecars)
     shards = final_shards(workspace, sidecars, containers)
@@ -206,9 +200,7 @@ def _documents(plan: Plan, inventory: pa.Table, sidecars: list[dict[str, Any]]) 
     splits = dict(zip(plan.documents["doc_id"].to_pylist(), plan.documents["split"].to_pylist(), strict=True))
     used = {doc_id: counts for sidecar in sidecars for doc_id, counts in sidecar["used"].items()}
     late = {doc_id: fate for sidecar in sidecars for doc_id, fate in sidecar["left_out"].items()}
-    columns = [
-        inventory[name].to_pylist() for name in ("sha256", "name", "bytes", "pages", "language", "producer")
-    ]
+    columns = [inventory[name].to_pylist() for name in ("sha256", "name", "bytes", "pages", "language", "producer")]
     details = inventory["detail"].to_pylist()
     rows = []
     for *values, reason, detail in zip(*columns, plan.reasons, details, strict=True):

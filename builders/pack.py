@@ -140,9 +140,7 @@ class SliceBuilder:
             raise
         shortfalls = {doc_id: shortfalls[doc_id] for doc_id in used if shortfalls[doc_id]}
         sidecar = {"split": rows[0]["split"], "shards": shards, "used": used}
-        self.workspace.write_sidecar(
-            "pack", number, sidecar | {"left_out": left_out, "shortfalls": shortfalls}
-        )
+        self.workspace.write_sidecar("pack", number, sidecar | {"left_out": left_out, "shortfalls": shortfalls})
 
     def _render_into(
         self,

@@ -119,9 +119,7 @@ class Build:
         return SandboxPool(self.workers, self.recipe.sandbox)
 
     def _inventory_and_plan(self, workspace: Workspace, pool: SandboxPool) -> tuple[Plan, pa.Table]:
-        inventory = take_inventory(
-            self.corpus, workspace.inventory, self.recipe, pool, self.observer.inventory
-        )
+        inventory = take_inventory(self.corpus, workspace.inventory, self.recipe, pool, self.observer.inventory)
         return make_plan(inventory, self.recipe), inventory
 
     def _missing(self, workspace: Workspace, plan: Plan, containers: list[str]) -> set[int]:
@@ -146,18 +144,14 @@ class Build:
     ) -> None:
         done = [number for number in range(plan.num_slices) if number not in missing]
         pages = dict.fromkeys(range(plan.num_slices), (0, 0))
-        for number, count in zip(
-            plan.documents["slice"].to_pylist(), plan.documents["pages"].to_pylist(), strict=True
-        ):
+        for number, count in zip(plan.documents["slice"].to_pylist(), plan.documents["pages"].to_pylist(), strict=True):
             documents, total = pages[number]
             pages[number] = (documents + 1, total + count)
         for number in done:
             for stage in ("parse", "pack"):
                 self.observer.progress(stage, *pages[number])
         stop = StopFlag()
-        builder = SliceBuilder(
-            workspace, plan, self.recipe, containers, pool, self.observer.progress, stop.check
-        )
+        builder = SliceBuilder(workspace, plan, self.recipe, containers, pool, self.observer.progress, stop.check)
         # Two slices at once hide the wait for the last document of each; more only where workers outnumber documents.
         at_once = 1 + -(-2 * self.workers // self.recipe.pack.documents_per_slice)
         run_slices(sorted(missing), builder.build, at_once=at_once, stop=stop, abort=pool.close)

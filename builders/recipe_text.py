@@ -29,9 +29,7 @@ def recipe_yaml(recipe: Recipe) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _setting(
-    owner: str, name: str, value: Any, meanings: dict[tuple[str, str], str], indent: str
-) -> list[str]:
+def _setting(owner: str, name: str, value: Any, meanings: dict[tuple[str, str], str], indent: str) -> list[str]:
     text = yaml.safe_dump(value, default_flow_style=True, width=1000, sort_keys=False)
     text = text.removesuffix("...\n").strip()
     return [f"{indent}# {meanings[owner, name]}", f"{indent}{name}: {text}"]

@@ -127,9 +127,7 @@ def make_plan(inventory: pa.Table, recipe: Recipe) -> Plan:
             fitting.append(i)
         else:
             reasons[i] = "too_many_tokens"
-    every = recipe.select.assignment == "every" or (
-        recipe.select.assignment == "auto" and len(fitting) < EVERY_BELOW
-    )
+    every = recipe.select.assignment == "every" or (recipe.select.assignment == "auto" and len(fitting) < EVERY_BELOW)
     rows = []
     spent = 0
     budget = recipe.select.token_budget
@@ -231,9 +229,7 @@ def _cut(rows: list[tuple[int, str, list[str]]], tokens: dict[int, int], recipe:
         yield number
 
 
-def _nothing_selected(
-    inventory: pa.Table, usable: list[int], reasons: list[str], least: int, most: int
-) -> str:
+def _nothing_selected(inventory: pa.Table, usable: list[int], reasons: list[str], least: int, most: int) -> str:
     counts = Counter(reason for reason in reasons if reason)
     listing = ", ".join(f"{reason} {count}" for reason, count in sorted(counts.items()))
     message = f"None of the {len(reasons)} files can be used ({listing or 'no PDF found'})."

@@ -60,9 +60,7 @@ def parse_stage(payload: dict[str, Any]) -> dict[str, Any]:
     scanned = [page for page in document["pages"] if page["status"] == "needs_ocr"]
     if len(scanned) > payload["settings"]["max_scanned"] * len(document["pages"]):
         rules = sorted({page["status_reason"] for page in scanned})
-        raise DocumentError(
-            "needs_ocr", f"{len(scanned)} of {len(document['pages'])} pages: {', '.join(rules)}"
-        )
+        raise DocumentError("needs_ocr", f"{len(scanned)} of {len(document['pages'])} pages: {', '.join(rules)}")
     return {"document": pack_record(document)}
 
 
@@ -91,14 +89,10 @@ def qa_stage(payload: dict[str, Any]) -> dict[str, Any]:
 
     counter = _counter(recipe.tasks.tokenizer)
     for item in items:
-        messages = chat.build_messages(
-            item["question"], item["answer"], len(document.pages), recipe.tasks.page_labels
-        )
+        messages = chat.build_messages(item["question"], item["answer"], len(document.pages), recipe.tasks.page_labels)
         item["text_tokens"] = chat.count_tokens(messages, [0] * len(document.pages), counter)
     items, dpi = _fit(document, items, recipe, payload["dpi"], shortfalls)
-    sizes = [
-        vision.page_pixels(page.width, page.height, dpi, recipe.render.max_pixels) for page in document.pages
-    ]
+    sizes = [vision.page_pixels(page.width, page.height, dpi, recipe.render.max_pixels) for page in document.pages]
     image_tokens = sum(vision.image_tokens(*size) for size in sizes)
     for item in items:
         item["num_tokens"] = item.pop("text_tokens") + image_tokens

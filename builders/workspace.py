@@ -55,9 +55,7 @@ class Workspace:
                 )
             self.root.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise MMProLongError(
-                f"{self.out}: cannot be created: {error.strerror}. Remedy: --out another"
-            ) from None
+            raise MMProLongError(f"{self.out}: cannot be created: {error.strerror}. Remedy: --out another") from None
 
     @contextmanager
     def lock(self) -> Iterator[None]:
