@@ -1,0 +1,46 @@
+# Two entry points for a newcomer: `make demo` and `make test`. Each sets up its own .venv first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# Documents for the demo; without it the demo writes a corpus of its own.
+PDFS ?=
+PYTEST_ARGS ?=
+
+.PHONY: help demo test lint format clean
+
+help:
+	@echo "make demo            build a dataset from PDFs, load it back, show it (PDFS=dir for your own PDFs)"
+	@echo "make test            ruff, mypy and all tests (PYTEST_ARGS='-k words' for some)"
+	@echo "make lint | format   ruff and mypy alone | reformat"
+	@echo "make clean           remove .venv, caches and the demo"
+
+$(VENV)/.demo: setup.cfg pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) --editable '.[build,demo]'
+	touch $@
+
+$(VENV)/.dev: setup.cfg pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	# torch first, with an exact version: a range would pull the gigabytes of another build.
+	$(PIP) torch==2.13.0
+	$(PIP) --editable '.[build,demo,dev]'
+	touch $@ $(VENV)/.demo
+
+demo: $(VENV)/.demo
+	$(BIN)/python examples/demo.py demo $(if $(PDFS),--pdfs '$(PDFS)')
+
+test: lint
+	$(BIN)/python -m pytest -n auto $(PYTEST_ARGS)
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) demo build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
