@@ -1,0 +1,202 @@
+"""The pool of sandboxed children: one document a call, and whatever it does to its child is a reason code."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import Any
+
+from mmprolong_data.errors import MMProLongError
+
+from .child import LOST, ChildProcess, Outcome
+from .recipe import Sandbox
+from .worker import TASKS
+
+__all__ = ["Outcome", "SandboxClosed", "SandboxPool"]
+
+
+class SandboxClosed(MMProLongError):
+    """The pool was closed while somebody waited for a result."""
+
+
+class SandboxPool:
+    """Persistent child processes that run tasks on untrusted documents, under limits.
+
+    Each call owns one child over a private socket. A child that dies, or is not done in time, is killed and the
+    document gets one more chance in a fresh child; then its outcome is ``crash``, ``timeout`` or ``memory``.
+    A child is replaced after ``settings.recycle`` documents. Children hold no state between documents that a
+    result could depend on. Safe to use from several threads. Use it as a context manager, or call ``close``.
+
+    Args:
+        workers: Most children at a time. They start when they are needed.
+        settings: Their limits.
+        tasks: Further tasks, name -> ``module:function``; the function takes and returns a dict of plain values.
+
+    Raises:
+        MMProLongError: From any call: a child cannot start or a task cannot be imported, such as for a missing
+            package; that is nobody's document.
+    """
+
+    def __init__(self, workers: int, settings: Sandbox, tasks: Mapping[str, str] | None = None) -> None:
+        if workers < 1:
+            raise ValueError(f"workers = {workers}: must be at least 1")
+        self.workers = workers
+        self._settings = settings
+        self._tasks = dict(tasks or {})
+        self._executor = ThreadPoolExecutor(workers, thread_name_prefix="sandbox")
+        self._changed = threading.Condition()
+        self._idle: list[ChildProcess] = []
+        self._busy: set[ChildProcess] = set()
+        self._starting = 0
+        self._closed = False
+        self._ended_cpu = 0.0
+
+    def __enter__(self) -> SandboxPool:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def call(self, task: str, payload: dict[str, Any]) -> Outcome:
+        """Run one task in a child and wait for its outcome.
+
+        Raises:
+            MMProLongError: See the class; ``SandboxClosed`` if the pool is closed meanwhile.
+            ValueError: There is no such task.
+        """
+        if task not in self._tasks and task not in TASKS:
+            raise ValueError(f"no task {task!r}; there are {', '.join([*TASKS, *self._tasks])}")
+        for last_chance in (False, True):
+            child = self._acquire(fresh=last_chance)
+            try:
+                outcome = child.run(task, payload, self._settings.timeout)
+            except BaseException:
+                self._release(child, usable=False)
+                raise
+            # What a child has done before must not decide: out of memory counts in a fresh child only.
+            usable = outcome.reason not in LOST and outcome.reason != "memory"
+            final = usable or last_chance or (outcome.reason == "memory" and child.documents == 1)
+            self._release(child, usable)
+            if outcome.reason in LOST:
+                self._check_open()  # it was close() that ended the child
+            if final:
+                return outcome
+        raise AssertionError("unreachable")
+
+    def map(self, task: str, payloads: Iterable[dict[str, Any]], window: int | None = None) -> Iterator[Outcome]:
+        """Run a task on every payload; outcomes come in the order of the payloads.
+
+        Args:
+            task: Its name.
+            payloads: Read as needed, in the calling thread.
+            window: Most payloads that are in work or wait for their turn to be yielded (default ``2 * workers``).
+
+        Raises:
+            MMProLongError: See ``call``.
+        """
+        window = window or 2 * self.workers
+        waiting: deque[Future[Outcome]] = deque()
+        try:
+            for payload in payloads:
+                if len(waiting) >= window:
+                    yield self._result(waiting.popleft())
+                try:
+                    waiting.append(self._executor.submit(self.call, task, payload))
+                except RuntimeError:
+                    self._check_open()
+                    raise
+            while waiting:
+                yield self._result(waiting.popleft())
+        finally:
+            for future in waiting:
+                future.cancel()
+
+    @property
+    def cpu_seconds(self) -> float:
+        """CPU seconds of all children, ended ones included."""
+        with self._changed:
+            return self._ended_cpu + sum(child.cpu for child in [*self._idle, *self._busy])
+
+    def close(self) -> None:
+        """End every child at once; calls that wait for one raise ``SandboxClosed``. May be called twice."""
+        with self._changed:
+            self._closed = True
+            idle, self._idle = self._idle, []
+            busy = list(self._busy)
+            self._changed.notify_all()
+        for child in busy:
+            child.kill()  # the thread that waits for it sees the end of the stream
+        for child in idle:
+            self._count(child)
+        self._executor.shutdown(wait=True, cancel_futures=True)
+
+    def _result(self, future: Future[Outcome]) -> Outcome:
+        try:
+            return future.result()
+        except CancelledError:
+            self._check_open()
+            raise
+
+    def _count(self, child: ChildProcess) -> None:
+        child.end()
+        with self._changed:
+            self._ended_cpu += child.cpu
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise SandboxClosed("The sandbox was closed before the work was done")
+
+    def _acquire(self, fresh: bool) -> ChildProcess:
+        """Take an idle child or start one; ``fresh``: one that has seen no document."""
+        retired = None
+        with self._changed:
+            while True:
+                self._check_open()
+                if self._idle and not fresh:
+                    child = self._idle.pop()
+                    self._busy.add(child)
+                    return child
+                if len(self._idle) + len(self._busy) + self._starting < self.workers:
+                    break
+                if self._idle:
+                    retired = self._idle.pop()
+                    break
+                self._changed.wait()
+            self._starting += 1
+        if retired is not None:
+            self._count(retired)
+        started: ChildProcess | None = None
+        try:
+            child = started = ChildProcess()
+            with self._changed:
+                self._busy.add(child)  # from here on, close() ends it
+                self._starting -= 1
+            child.start(self._settings, self._tasks)
+        except BaseException:
+            if started is None:
+                with self._changed:
+                    self._starting -= 1
+                    self._changed.notify()
+            else:
+                self._release(started, usable=False)
+            self._check_open()
+            raise
+        return child
+
+    def _release(self, child: ChildProcess, usable: bool) -> None:
+        keep = usable and child.documents < self._settings.recycle
+        if not keep:
+            child.end()
+        with self._changed:
+            self._busy.discard(child)
+            if keep and not self._closed:
+                self._idle.append(child)
+            else:
+                child.end()
+                self._ended_cpu += child.cpu
+            self._changed.notify()
