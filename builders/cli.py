@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -18,6 +19,9 @@ from mmprolong_data.errors import MMProLongError, SettingsError
 from mmprolong_data.settings import load_settings
 
 from .recipe import Recipe
+
+if TYPE_CHECKING:
+    from .pipeline import Build, BuildResult
 
 BUILD_HELP = """\
 Make a dataset of long-document questions and transcriptions from PDFs.
@@ -100,6 +104,7 @@ def _parser() -> argparse.ArgumentParser:
         "--format", choices=("parquet", "webdataset", "both"), default="parquet",
         help="container of the shards (default: parquet); both: the second one in DIR-wds",
     )  # fmt: skip
+    build.add_argument("--no-report", action="store_true", help="do not draw DIR/report (mmprolong inspect draws it)")
     build.add_argument("--dry-run", action="store_true", help="print the plan and build nothing")
     build.set_defaults(run=_build)
 
@@ -132,7 +137,6 @@ def _parser() -> argparse.ArgumentParser:
 
 def _build(options: argparse.Namespace) -> int:
     from .console import ProgressDisplay, print_plan, print_summary
-    from .parsed import ParsedDocuments
     from .pipeline import Build, default_workers
 
     recipe = load_settings(Recipe, options.recipe, options.overrides)
@@ -152,6 +156,17 @@ def _build(options: argparse.Namespace) -> int:
     with display:
         result = build.run()
     seconds = time.monotonic() - started
+    pages = [] if options.no_report else _write_reports(build, result)
+    print_summary(output, result, recipe, seconds)
+    for page in pages:
+        output.print(f"Report:  {page}", highlight=False, soft_wrap=True)
+    output.print(f"Check it: mmprolong verify {options.out}", highlight=False, soft_wrap=True)
+    return 0
+
+
+def _write_reports(build: Build, result: BuildResult) -> list[Path]:
+    """The HTML report of every dataset made; drawn again only where something was built."""
+    from .parsed import ParsedDocuments
     from .report import write_report
 
     pages = []
@@ -160,11 +175,7 @@ def _build(options: argparse.Namespace) -> int:
         if not (result.already_complete and page.is_file()):
             page = write_report(root, documents=ParsedDocuments(build.workspace(), result.plan))
         pages.append(page)
-    print_summary(output, result, recipe, seconds)
-    for page in pages:
-        output.print(f"Report:  {page}", highlight=False, soft_wrap=True)
-    output.print(f"Check it: mmprolong verify {options.out}", highlight=False, soft_wrap=True)
-    return 0
+    return pages
 
 
 def _verify(options: argparse.Namespace) -> int:
