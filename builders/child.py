@@ -94,7 +94,8 @@ class ChildProcess:
                 lines = self._messages.read().decode(errors="replace").split("\n")
                 said = next((line for line in map(clean_text, reversed(lines)) if line), "no message")
                 raise MMProLongError(
-                    f"A sandbox process {self._how_it_ended()} while it started: {said}. Remedy: check the installation, and sandbox.memory = {settings.memory}"
+                    f"A sandbox process {self._how_it_ended()} while it started: {said}."
+                    f" Remedy: check the installation, and sandbox.memory = {settings.memory}"
                 ) from None
         _raise_broken(reply)
         self.cpu = float(reply["cpu"])
