@@ -1,7 +1,7 @@
 """CPU time of a whole build against its floor, side by side, and the parent's memory as the corpus grows.
 
 The floor is what no build can avoid: PyMuPDF renders every page at the same size, simplejpeg encodes it, and
-``get_text("dict")`` reads its text, in one process and without any isolation, on the very documents that the build used.
+``get_text("dict")`` reads its text, in one process without any isolation, on the very documents that the build used.
 
     python benchmarks/build.py PDF_FOLDER [PDF_FOLDER ...] [--workers 2] [--repeat 3]
     python benchmarks/build.py PDF_FOLDER --memory 25,250,1000 --set select.pages=[1,60]
@@ -62,9 +62,8 @@ def sizes_of(out: Path) -> list[tuple[str, list[list[int]]]]:
     paths = {row["doc_id"]: row["path"] for row in pq.read_table(work / "plan.parquet").to_pylist()}
     found = []
     for cell in sorted(work.glob("qa/*.msgpack")):
-        for record in read_records(cell):
-            if "record" in record and (content := unpack_record(record["record"]))["items"]:
-                found.append((paths[record["doc_id"]], content["sizes"]))
+        records = {r["doc_id"]: unpack_record(r["record"]) for r in read_records(cell) if "record" in r}
+        found += [(paths[doc_id], content["sizes"]) for doc_id, content in records.items() if content["items"]]
     return found
 
 
