@@ -94,9 +94,8 @@ def compare(options: argparse.Namespace) -> None:
             subprocess.run(["rm", "-rf", str(out)], check=True)
     pages = result["pages"]
     documents, samples = manifest["documents"], manifest["samples"]
-    print(
-        f"documents: {documents['found']} found, {documents['used']} used; {pages} pages; {written / 1e6:.0f} MB written"
-    )
+    found, used = documents["found"], documents["used"]
+    print(f"{found} documents found, {used} used, {pages} pages; {written / 1e6:.0f} MB written")
     print("samples:", ", ".join(f"{config} {sum(splits.values())}" for config, splits in sorted(samples.items())))
     print(f"\n{'':8} {'CPU ms/page':>12} {'CPU s':>8} {'wall s':>8} {'x floor':>8}")
     floor = statistics.median(cpu for cpu, _ in rows["floor"])
