@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from mmprolong_data.index import read_index, write_index
 from mmprolong_data.shards import EXTENSION, ShardWriter, open_writer
 
 from mmprolong_data import chat
+from mmprolong_data.records import PageImages
 from mmprolong_data.schema import Sample
 
 from .recipe import Recipe
@@ -127,7 +127,7 @@ class SliceBuilder:
         for container in self.containers:
             for config in configs:
                 path = folder / f"{config}{EXTENSION[container]}"
-                writers[container, config] = open_writer(container, path, self.recipe.version)
+                writers[container, config] = open_writer(container, path)
         try:
             used = self._render_into(writers, records, by_id, left_out)
             shards = {
@@ -160,14 +160,11 @@ class SliceBuilder:
             if outcome.value is None:
                 left_out[doc_id] = [outcome.reason, outcome.detail]
             else:
-                images = outcome.value["pages"]
-                crc32 = 0
-                for image in images:
-                    crc32 = zlib.crc32(image, crc32)
+                images = PageImages(outcome.value["pages"])
                 for item in record["items"]:
                     sample = self._sample(doc_id, item, images)
                     for container in self.containers:
-                        writers[container, sample.config].add(sample, pages_crc32=crc32)
+                        writers[container, sample.config].add(sample)
                     counts = used.setdefault(doc_id, {})
                     counts[sample.config] = counts.get(sample.config, 0) + 1
             self.on_progress("pack", 1, by_id[doc_id]["pages"])

@@ -15,7 +15,7 @@ from mmprolong_builders.select import BYTES_PER_TOKEN, fit_dpi, image_tokens, ma
 from mmprolong_data.errors import MMProLongError
 from mmprolong_data.settings import load_settings
 
-A4 = (595.0, 842.0)
+A4 = (595.276, 841.89)
 
 
 def recipe(*overrides: str) -> Recipe:

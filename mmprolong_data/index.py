@@ -1,0 +1,100 @@
+"""The index: one small Parquet table a config and split that tells where each sample lies and how long it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from .errors import FormatError
+
+INDEX_SCHEMA = pa.schema(
+    [
+        ("key", pa.string()),
+        ("shard", pa.string()),
+        ("row", pa.int32()),
+        ("offset", pa.int64()),
+        ("size", pa.int64()),
+        ("pages", pa.int32()),
+        ("tokens", pa.int64()),
+        ("doc_id", pa.string()),
+        ("crc32", pa.uint32()),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class IndexRow:
+    """Where a sample lies.
+
+    Attributes:
+        key: The sample's id.
+        shard: Path of its shard, relative to the dataset's folder.
+        row: Its position in the shard, from 0; in Parquet also the number of its row group.
+        offset, size: The bytes of the shard that hold it: its row group, or its tar members with headers and padding.
+        pages, tokens: Length.
+        doc_id: SHA-256 of the PDF.
+        crc32: Of the sample's pages and record (``records.record_crc32``).
+    """
+
+    key: str
+    shard: str
+    row: int
+    offset: int
+    size: int
+    pages: int
+    tokens: int
+    doc_id: str
+    crc32: int
+
+
+def index_table(rows: Iterable[IndexRow]) -> pa.Table:
+    """The rows as a table of ``INDEX_SCHEMA``."""
+    columns = list(zip(*(astuple(row) for row in rows), strict=True)) or [()] * len(INDEX_SCHEMA)
+    arrays = [pa.array(column, type=field.type) for column, field in zip(columns, INDEX_SCHEMA, strict=True)]
+    return pa.Table.from_arrays(arrays, schema=INDEX_SCHEMA)
+
+
+def write_index(path: Path, rows: Iterable[IndexRow]) -> None:
+    """Write an index file, under a temporary name first."""
+    temporary = path.with_name(path.name + ".tmp")
+    pq.write_table(index_table(rows), temporary, compression="zstd")
+    temporary.replace(path)
+
+
+def read_index_table(path: Path) -> pa.Table:
+    """The index file as a table.
+
+    Raises:
+        FormatError: missing, damaged, or of another shape.
+    """
+    try:
+        table = pq.read_table(path, partitioning=None)
+    except FileNotFoundError:
+        raise FormatError(f"{path}: missing. Remedy: build or download the dataset again") from None
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise FormatError(f"{path}: damaged ({_first_line(error)}). Remedy: build or download it again") from None
+    if table.schema.names != INDEX_SCHEMA.names:
+        raise FormatError(f"{path}: not an index of this format: columns {', '.join(table.schema.names)}")
+    try:
+        return table.cast(INDEX_SCHEMA)
+    except (pa.ArrowException, ValueError) as error:
+        raise FormatError(f"{path}: not an index of this format: {_first_line(error)}") from None
+
+
+def read_index(path: Path) -> list[IndexRow]:
+    """The rows of an index file.
+
+    Raises:
+        FormatError: missing, damaged, or of another shape.
+    """
+    table = read_index_table(path)
+    columns = [table[field.name].to_pylist() for field in fields(IndexRow)]
+    return [IndexRow(*values) for values in zip(*columns, strict=True)]
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
