@@ -1,0 +1,250 @@
+"""The five sample kinds: from a parsed document to checked items, one list for all configs."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache
+from typing import Any
+
+from mmprolong_data.settings import from_plain
+
+from .blocks import Document
+from .qa.programmatic import ProgrammaticGenerator
+from .qa.protocol import Answer, Candidate, Generator
+from .qa.verify import verify_candidate
+from .recipe import Recipe
+from .seeding import stable_int
+from .segments import Segment, choose_segments
+from .transcribe import page_markdown, pages_markdown
+
+SEGMENTS_TRIED = 4
+"""Segments of a document that are tried for a config before it is given up."""
+CANDIDATES_TRIED = 12
+"""Candidates of a segment that are verified before the next segment is tried."""
+NEEDLE_CHARACTERS = 200
+"""A page with less text is no needle."""
+TRANSCRIBER = "transcription/1"
+
+_SPECIAL = re.compile(r"<\|[a-z_]+\|>|<image>")
+
+FULL_WORDINGS = (
+    "Transcribe pages 1 to {last} in reading order as Markdown, with a line <!-- Page N --> before each page.",
+    "Write out the text of all pages, from page 1 to page {last}, as Markdown. Begin each page with <!-- Page N -->.",
+    "Give the complete text of pages 1-{last} in Markdown. Mark the beginning of every page with <!-- Page N -->.",
+    "Convert pages 1 through {last} to Markdown text, each page preceded by a line <!-- Page N -->.",
+    "Read pages 1 to {last} and reproduce their text as Markdown; put <!-- Page N --> in front of each page.",
+    "Please type out everything that is written on pages 1-{last} as Markdown, page by page, each after <!-- Page N -->.",
+)
+ONE_WORDINGS = (
+    "Transcribe {pages} as Markdown.",
+    "Write out the text of {pages} as Markdown.",
+    "What is written on {pages}? Give the complete text as Markdown.",
+    "Convert {pages} to Markdown text.",
+    "Reproduce the full text of {pages} in reading order, as Markdown.",
+    "Type out {pages}, in Markdown.",
+)
+SEVERAL_WORDINGS = (
+    "Transcribe {pages} as Markdown, with a line <!-- Page N --> before each page.",
+    "Write out the text of {pages} as Markdown. Begin each page with <!-- Page N -->.",
+    "What is written on {pages}? Give the complete text as Markdown, each page after a line <!-- Page N -->.",
+    "Convert {pages} to Markdown text, each page preceded by <!-- Page N -->.",
+    "Reproduce the full text of {pages} in reading order, as Markdown; mark each page with <!-- Page N -->.",
+    "Type out {pages}, in Markdown, putting <!-- Page N --> in front of each.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """All of a sample that does not need its images: see ``mmprolong_data.schema.Sample`` for the fields."""
+
+    id: str
+    config: str
+    question: str
+    answer: str
+    answer_format: str
+    evidence_pages: list[int]
+    evidence_sources: list[str]
+    segment: tuple[int, int]
+    generator: str
+    verification: str
+    meta: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain types, for msgpack."""
+        return asdict(self)
+
+
+@dataclass(slots=True)
+class TaskResult:
+    """What a document gives: items, why a config has none (codes of ``SAMPLE_REASONS``), and what was rejected."""
+
+    items: list[Item] = field(default_factory=list)
+    shortfalls: dict[str, str] = field(default_factory=dict)
+    rejected: list[dict[str, Any]] = field(default_factory=list)
+
+
+def make_items(document: Document, recipe: Recipe, configs: Sequence[str], info: dict[str, Any]) -> TaskResult:
+    """Items of every config asked for; a pure function of its arguments.
+
+    Args:
+        document: The parsed document.
+        recipe: The settings.
+        configs: Any of ``schema.CONFIG_NAMES``.
+        info: ``{"name": file name}``, kept as provenance.
+    """
+    result = TaskResult()
+    for config in configs:
+        if config == "ocr_full":
+            reason = _ocr_full(document, recipe, info, result)
+        elif config == "ocr_needle":
+            reason = _ocr_needle(document, recipe, info, result)
+        else:
+            reason = _questions(document, recipe, config, info, result)
+        if reason:
+            result.shortfalls[config] = reason
+    return result
+
+
+def qa_task(payload: dict[str, Any]) -> dict[str, Any]:
+    """``make_items`` on plain values: ``{"document", "recipe", "configs", "info"}``."""
+    document = Document.from_dict(payload["document"])
+    result = make_items(document, from_plain(Recipe, payload["recipe"]), payload["configs"], payload["info"])
+    items = [item.to_dict() for item in result.items]
+    return {"items": items, "shortfalls": result.shortfalls, "rejected": result.rejected}
+
+
+@lru_cache(maxsize=1)
+def _generator() -> Generator:
+    return ProgrammaticGenerator()
+
+
+def _questions(document: Document, recipe: Recipe, config: str, info: dict[str, Any], result: TaskResult) -> str:
+    """Questions of one config. Returns the reason if there is none."""
+    generator = _generator()
+    accepted: list[tuple[Candidate, Segment, dict[str, str]]] = []
+    wanted = recipe.qa.per_document
+    seen = 0
+    for segment in choose_segments(document, recipe.segments, recipe.seed, SEGMENTS_TRIED):
+        candidates = generator.generate(document, [segment], config, recipe.seed)
+        seen += len(candidates)
+        for candidate in candidates[: max(CANDIDATES_TRIED, 2 * wanted)]:
+            if len(accepted) == wanted:
+                break
+            if any(candidate.question == other.question for other, _, _ in accepted):
+                continue
+            verdicts = verify_candidate(candidate, document)
+            failed = [{"check": v.check, "reason": v.reason} for v in verdicts if not v.ok]
+            if failed:
+                entry = {"config": config, "family": candidate.family, "question": candidate.question}
+                result.rejected.append(entry | {"answer": answer_text(candidate.answer), "failed": failed})
+            else:
+                accepted.append((candidate, segment, {verdict.check: "ok" for verdict in verdicts}))
+        if len(accepted) == wanted:
+            break
+    for number, (candidate, segment, checks) in enumerate(accepted):
+        meta = {"family": candidate.family, "proof": candidate.proof} | candidate.notes
+        if segment.fallback:
+            meta["segment_fallback"] = segment.fallback
+        item = Item(
+            id=f"{document.doc_id[:20]}-{config}-{number:02d}",
+            config=config,
+            question=candidate.question,
+            answer=answer_text(candidate.answer),
+            answer_format=candidate.answer_format,
+            evidence_pages=candidate.evidence_pages,
+            evidence_sources=candidate.evidence_sources,
+            segment=candidate.segment,
+            generator=generator.name,
+            verification=_json({"checks": checks, "text": "blocks"}),
+            meta=_meta(document, info, meta, ""),
+        )
+        result.items.append(item)
+    if accepted:
+        return ""
+    return "rejected" if seen else "no_candidate"
+
+
+def answer_text(answer: Answer) -> str:
+    """An answer as a sample stores it: a list as JSON, a float without needless digits."""
+    if isinstance(answer, list):
+        return json.dumps(answer, ensure_ascii=False)
+    if isinstance(answer, float):
+        return format(answer, ".10g")
+    return str(answer)
+
+
+def _ocr_full(document: Document, recipe: Recipe, info: dict[str, Any], result: TaskResult) -> str:
+    if not any(page_markdown(page) for page in document.pages):
+        return "no_text"
+    text = pages_markdown(document.pages, recipe.tasks.headers)
+    wording = FULL_WORDINGS[stable_int(recipe.seed, document.doc_id, "ocr_full") % len(FULL_WORDINGS)]
+    evidence = list(range(len(document.pages)))
+    question = wording.format(last=len(document.pages))
+    result.items.append(_transcription(document, "ocr_full", question, text, evidence, info))
+    return ""
+
+
+def _ocr_needle(document: Document, recipe: Recipe, info: dict[str, Any], result: TaskResult) -> str:
+    texts = {
+        page.number: page_markdown(page, recipe.tasks.headers)
+        for page in document.pages
+        if page.status in ("text", "ocr")
+    }
+    usable = [number for number, text in texts.items() if len(text) >= NEEDLE_CHARACTERS]
+    if not usable:
+        return "no_text"
+    key = (recipe.seed, document.doc_id, "ocr_needle")
+    least, most = recipe.tasks.needle_pages
+    count = min(len(usable), least + stable_int(*key, "count") % (most - least + 1))
+    chosen = sorted(sorted(usable, key=lambda number: stable_int(*key, number))[:count])
+    wordings = ONE_WORDINGS if count == 1 else SEVERAL_WORDINGS
+    wording = wordings[stable_int(*key, "wording") % len(wordings)]
+    if count == 1:
+        text = texts[chosen[0]]
+    else:
+        text = pages_markdown([document.pages[number] for number in chosen], recipe.tasks.headers)
+    question = wording.format(pages=_page_list(chosen))
+    result.items.append(_transcription(document, "ocr_needle", question, text, chosen, info))
+    return ""
+
+
+def _page_list(pages: Sequence[int]) -> str:
+    """``page 7``, ``pages 7 and 21``, ``pages 7, 21 and 30`` (1-based)."""
+    numbers = [str(page + 1) for page in pages]
+    if len(numbers) == 1:
+        return f"page {numbers[0]}"
+    return f"pages {', '.join(numbers[:-1])} and {numbers[-1]}"
+
+
+def _transcription(
+    document: Document, config: str, question: str, text: str, evidence: list[int], info: dict[str, Any]
+) -> Item:
+    statuses = sorted({document.pages[page].status for page in evidence})
+    return Item(
+        id=f"{document.doc_id[:20]}-{config}-00",
+        config=config,
+        question=question,
+        answer=text,
+        answer_format="String",
+        evidence_pages=evidence,
+        evidence_sources=["Text"],
+        segment=(0, len(document.pages)),
+        generator=TRANSCRIBER,
+        verification=_json({"checks": {"text_source": "ok"}, "text": "+".join(statuses)}),
+        meta=_meta(document, info, {"family": config}, text),
+    )
+
+
+def _meta(document: Document, info: dict[str, Any], more: dict[str, Any], text: str) -> str:
+    meta = {"source": info["name"], "language": document.language, "parser": document.parser} | more
+    found = sorted(set(_SPECIAL.findall(text)))
+    if found:
+        meta["special_text"] = found[:10]  # looks like a token of a model; it is text, and must be encoded as text
+    return _json(meta)
+
+
+def _json(value: dict[str, Any]) -> str:
+    return json.dumps(value, sort_keys=True, ensure_ascii=False)
