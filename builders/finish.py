@@ -168,7 +168,7 @@ def _publish(
         tokens=tokens,
         shortfalls={config: dict(sorted(counts.items())) for config, counts in sorted(shortfalls.items())},
     )
-    write_atomically(root / "README.md", render_card(manifest, root).encode())
+    write_atomically(root / "README.md", render_card(manifest, recipe, "mmprolong").encode())
     for path in sorted(root.glob("data/*/*")):  # left by a build that was begun and never finished
         if path.relative_to(root).as_posix() not in names:
             path.unlink()
@@ -190,7 +190,7 @@ DOCUMENTS_SCHEMA = pa.schema(
         ("samples", pa.string()),
     ]
 )
-"""``index/documents.parquet``: one row a file found. ``reason`` is "" for a used one; ``samples`` is JSON, config: n."""
+"""``index/documents.parquet``: one row a file found. ``reason`` is "" if used; ``samples`` is JSON, config: number."""
 
 
 def _documents(plan: Plan, inventory: pa.Table, sidecars: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -22,6 +22,7 @@ DOCUMENT_REASONS = {
     "timeout": "it took longer than sandbox.timeout",
     "memory": "it needed more than sandbox.memory",
     "parse_error": "the parser failed on it",
+    "qa_error": "the question maker failed on it",
     "render_error": "a page could not be rendered",
     "no_sample": "no config could make a checked sample from it",
 }

@@ -36,7 +36,7 @@ FULL_WORDINGS = (
     "Give the complete text of pages 1-{last} in Markdown. Mark the beginning of every page with <!-- Page N -->.",
     "Convert pages 1 through {last} to Markdown text, each page preceded by a line <!-- Page N -->.",
     "Read pages 1 to {last} and reproduce their text as Markdown; put <!-- Page N --> in front of each page.",
-    "Please type out everything that is written on pages 1-{last} as Markdown, page by page, each after <!-- Page N -->.",
+    "Type out everything on pages 1-{last} as Markdown, page by page, each page after a line <!-- Page N -->.",
 )
 ONE_WORDINGS = (
     "Transcribe {pages} as Markdown.",

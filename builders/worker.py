@@ -23,11 +23,11 @@ from .untrusted import clean_detail
 Task = Callable[[dict[str, Any]], dict[str, Any]]
 
 TASKS = {
-    "inspect": (f"{__package__}.inspect:inspect_pdf", "damaged"),
+    "inspect": (f"{__package__}.examine:inspect_pdf", "damaged"),
     "parse": (f"{__package__}.layout.parse:parse_task", "parse_error"),
     "parse_stage": (f"{__package__}.stages:parse_stage", "parse_error"),
-    "qa": (f"{__package__}.tasks:qa_task", "no_sample"),
-    "qa_stage": (f"{__package__}.stages:qa_stage", "no_sample"),
+    "qa": (f"{__package__}.tasks:qa_task", "qa_error"),
+    "qa_stage": (f"{__package__}.stages:qa_stage", "qa_error"),
     "render": (f"{__package__}.render:render_task", "render_error"),
 }
 """Name of a task -> (``module:function``, reason code where it raises what is no ``DocumentError``)."""
@@ -55,8 +55,10 @@ def main() -> None:
         null = os.open(os.devnull, os.O_RDWR)
         for descriptor in (0, 1, 2):
             os.dup2(null, descriptor)
+        # A document is tens of thousands of small objects that live as long as its task: look for cycles seldom.
         gc.collect()
         gc.freeze()
+        gc.set_threshold(50_000, 20, 100)
         wire.send(sock, {"ready": True, "cpu": time.process_time()})
         while True:
             request = wire.receive(sock)

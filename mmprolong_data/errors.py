@@ -25,5 +25,5 @@ class FormatError(MMProLongError):
 def missing_extra(package: str, extra: str) -> MMProLongError:
     """Return the error for a dependency that belongs to an optional extra."""
     return MMProLongError(
-        f"This needs the package {package!r}, which is not installed. Remedy: pip install \"mmprolong[{extra}]\""
+        f'This needs the package {package!r}, which is not installed. Remedy: pip install "mmprolong[{extra}]"'
     )
