@@ -64,7 +64,7 @@ def open_pdf(path: str | Path) -> PdfFile:
             # A descriptor names any file; MuPDF itself takes UTF-8 names only.
             document = pymupdf.open(f"/dev/fd/{file.fileno()}", filetype="pdf")
         except Exception as error:  # noqa: BLE001 - see the module's docstring
-            detail = clean_detail(error, name)
+            detail = drain_warnings() or clean_detail(error, name)
             raise DocumentError("encrypted" if "ncrypt" in detail else "damaged", detail) from None
     pdf = PdfFile(document)
     try:

@@ -24,7 +24,12 @@ def no_surrogates(text: str) -> str:
 
 
 def clean_detail(error: BaseException, path: str = "") -> str:
-    """Type and message of an exception, without what differs between two runs: paths and addresses."""
+    """Type and message of an exception, without what differs between two runs: paths and addresses.
+
+    Of a chain ``raise ... from``, the cause counts: it says what was wrong.
+    """
+    while error.__cause__ is not None:
+        error = error.__cause__
     text = str(error)
     if path:
         text = text.replace(path, Path(path).name)
