@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any, overload
 
 import msgpack
+import numpy as np
 import pyarrow as pa
 
 from .errors import FormatError
@@ -55,7 +56,15 @@ class PageImages(Sequence[bytes]):
     @cached_property
     def column(self) -> pa.Array:
         """The images as an Arrow array with one row."""
-        return pa.array([self.entries], type=IMAGES_TYPE)
+        # From buffers: pa.array would copy the bytes several times while its builder grows.
+        names = pa.array([page_name(number) for number in range(len(self._pages))], type=pa.string())
+        ends = np.cumsum([0, *map(len, self._pages)], dtype=np.int64)
+        if ends[-1] >= 1 << 31:
+            raise FormatError(f"the pages of one document take {ends[-1]} bytes; a sample can hold 2 GiB")
+        buffers = [None, pa.py_buffer(ends.astype(np.int32)), pa.py_buffer(b"".join(self._pages))]
+        pages = pa.BinaryArray.from_buffers(pa.binary(), len(self._pages), buffers)
+        structs = pa.StructArray.from_arrays([pages, names], fields=list(IMAGES_TYPE.value_type))
+        return pa.ListArray.from_arrays(pa.array([0, len(self._pages)], type=pa.int32()), structs).cast(IMAGES_TYPE)
 
     @cached_property
     def packed(self) -> bytes:
