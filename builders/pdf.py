@@ -215,14 +215,17 @@ class PdfFile:
 
         Returns:
             ``{"bbox", "rows": [[text or None]], "cells": [[box or None]]}`` a table; all rows have equal length,
-            None stands for a cell that another one spans.
+            None stands for a cell that another one spans. Pages that are both rotated and cropped give none.
 
         Raises:
             DocumentError: ``parse_error``.
         """
         with _boundary("parse_error", page):
+            loaded = self._page(page)
+            if loaded.rotation and loaded.cropbox != loaded.mediabox:
+                return []  # PyMuPDF 1.28 finds them in the wrong place, and leaves the page with another box
             tables = []
-            for table in self._page(page).find_tables(clip=clip, strategy=strategy).tables:
+            for table in loaded.find_tables(clip=clip, strategy=strategy).tables:
                 rows = [[cell and no_surrogates(cell) for cell in row] for row in table.extract()]
                 cells = [list(row.cells) for row in table.rows]
                 tables.append({"bbox": tuple(table.bbox), "rows": rows, "cells": cells})

@@ -131,9 +131,9 @@ def tiny_pattern() -> bytes:
     return document([content], resources="/Pattern<</P 4 0 R>>", extra=[pattern])
 
 
-def flate_bomb(megabytes: int = 2000) -> bytes:
+def flate_bomb(megabytes: int = 400) -> bytes:
     """A content stream that inflates to ``megabytes``."""
-    packer = zlib.compressobj(9)
+    packer = zlib.compressobj(1)
     block = b"0 0 1 1 re f\n" * 80_660  # about a megabyte
     data = b"".join(packer.compress(block) for _ in range(megabytes)) + packer.flush()
     return document([stream(data, b"/Filter/FlateDecode")])
