@@ -20,13 +20,8 @@ TEMPLATE = (
 )
 """A chat template that does what Qwen2.5-VL's does for these parts."""
 SPECIAL = ["<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>"]
-TEXT = [
-    "Page 1:",
-    "Page 12:",
-    "system user assistant",
-    "You are a helpful assistant.",
-    "What is the depth? 12.4 m\n",
-] * 9
+TEXT = ["Page 1:", "Page 12:", "system", "user", "You are a helpful aid.", "What is the depth? 12.4 m\n"] * 30
+TEXT += ["assistant"] * 300
 
 
 @pytest.fixture(scope="module")
