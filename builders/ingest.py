@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import stat
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -84,16 +85,14 @@ def take_inventory(
     settings = _settings(recipe)
     known = _Known(inventory_path, settings)
     table = _Builder()
-    waiting: list[Row] = []
+    waiting: list[str] = []
     for path in files:
         row = _row_from_stat(path, recipe.ingest.max_bytes)
-        if not row["reason"]:
-            old = known.find(row)
-            if old is None:
-                waiting.append(row)
-                continue
-            row = old
-        table.add(row)
+        old = None if row["reason"] else known.take(row)
+        if row["reason"] or old is not None:
+            table.add(old or row)
+        else:
+            waiting.append(path)
     done = len(files) - len(waiting)
     if on_progress is not None:
         on_progress(done, len(files))
@@ -112,9 +111,17 @@ def take_inventory(
     return result
 
 
-def _inspect(rows: list[Row], recipe: Recipe, pool: SandboxPool) -> Iterator[Row]:
-    payloads = ({"path": row["path"], "max_pages": recipe.ingest.max_pages} for row in rows)
-    for row, outcome in zip(rows, pool.map("inspect", payloads), strict=True):
+def _inspect(paths: list[str], recipe: Recipe, pool: SandboxPool) -> Iterator[Row]:
+    begun: deque[Row] = deque()
+
+    def payloads() -> Iterator[dict[str, Any]]:
+        for path in paths:
+            row = _row_from_stat(path, recipe.ingest.max_bytes)
+            begun.append(row)
+            yield {"path": row["path"], "max_pages": recipe.ingest.max_pages}
+
+    for outcome in pool.map("inspect", payloads()):
+        row = begun.popleft()
         if outcome.value is not None:
             yield row | outcome.value
         elif outcome.reason == "unreadable":
@@ -172,16 +179,19 @@ class _Known:
     def __init__(self, inventory_path: Path, settings: str) -> None:
         self._settings = settings
         self._journal = inventory_path.with_name(inventory_path.name + ".journal")
-        self._rows: dict[str, Row] = {}
+        self._rows: dict[str, bytes] = {}  # packed: Python objects take ten times the memory
         self._read_inventory(inventory_path)
         self._valid_bytes = self._read_journal()
 
-    def find(self, row: Row) -> Row | None:
-        """The known row of a file that has not changed."""
-        old = self._rows.get(row["path"])
-        if old is None or (old["bytes"], old["mtime_ns"]) != (row["bytes"], row["mtime_ns"]):
+    def take(self, row: Row) -> Row | None:
+        """The known row of a file that has not changed, once."""
+        packed = self._rows.pop(row["path"], None)
+        if packed is None:
             return None
-        return old
+        old: Row = msgpack.unpackb(packed)
+        unchanged = (old["bytes"], old["mtime_ns"]) == (row["bytes"], row["mtime_ns"])
+        # What could not be read may have become readable without any change of the file.
+        return old if unchanged and old["reason"] not in _NEVER_READ else None
 
     def journal(self) -> BinaryIO:
         """The journal, open to append."""
@@ -212,7 +222,7 @@ class _Known:
                         else:
                             kept = {"reason": row["reason"], "detail": row["detail"]}
                         if usable(row):
-                            self._rows[row["path"]] = row
+                            self._rows[row["path"]] = msgpack.packb(row)
         except (OSError, pa.ArrowInvalid):
             return
 
@@ -226,7 +236,7 @@ class _Known:
                     return 0
                 valid = unpacker.tell()
                 for row in unpacker:
-                    self._rows[row["path"]] = row
+                    self._rows[row["path"]] = msgpack.packb(row)
                     valid = unpacker.tell()
         except FileNotFoundError:
             return 0
@@ -240,7 +250,7 @@ class _Known:
         if {**old, "sandbox": None} != {**new, "sandbox": None}:
             return None
         # Whether a document was too much depends on load, so its verdict stands, unless its limits are others now.
-        excluded = _NEVER_READ + (() if old["sandbox"] == new["sandbox"] else _LOAD_DEPENDENT)
+        excluded = () if old["sandbox"] == new["sandbox"] else _LOAD_DEPENDENT
         return lambda row: row["reason"] not in excluded
 
 
@@ -250,7 +260,7 @@ def _append(stream: BinaryIO, value: Any) -> None:
 
 
 class _Builder:
-    """Collects rows in Arrow batches: a row of Python objects takes ten times the memory."""
+    """Collects rows in Arrow batches, which take far less memory than Python objects."""
 
     def __init__(self) -> None:
         self._rows: list[Row] = []
