@@ -55,7 +55,8 @@ class Page:
     """A page and its blocks in reading order (headers first, footers last).
 
     ``width`` and ``height`` are in points, as displayed (after rotation). ``status`` is ``text`` (its text layer was
-    used), ``ocr``, ``blank``, or ``needs_ocr`` with the rule that fired in ``status_reason``.
+    used), ``ocr``, ``blank``, or ``needs_ocr`` with the rule that fired in ``status_reason``. ``role`` is ``body``, or
+    ``contents``, ``index`` or ``references`` for pages that only list what stands elsewhere: no facts to ask for.
     """
 
     number: int
@@ -64,6 +65,7 @@ class Page:
     blocks: list[Block] = field(default_factory=list)
     status: str = "text"
     status_reason: str = ""
+    role: str = "body"
 
 
 @dataclass(slots=True)

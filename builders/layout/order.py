@@ -1,0 +1,205 @@
+"""Reading order: an XY-cut that splits a page into columns where text runs down both sides of a free gutter."""
+
+from __future__ import annotations
+
+from .lines import Fragment, usual
+
+MIN_GUTTER = 0.9
+"""Least width of a gutter, in font sizes."""
+MAX_DEPTH = 6
+_UP, _DOWN = 0.7, 0.12
+"""Part of a line above and below its baseline that counts when rows are set apart, in font sizes."""
+
+_Row = tuple[int, int, list[tuple[float, float]]]
+"""First and last + 1 index of its fragments, and the covered x intervals, sorted and disjoint."""
+
+
+def reading_order(fragments: list[Fragment]) -> list[list[Fragment]]:
+    """Regions of a page in reading order; the fragments of one region form a single column.
+
+    A gutter is accepted where both sides hold lines of text, by two kinds of evidence: the file itself gives one
+    side after the other (then little text is enough), or both sides look like set text (long, well filled lines).
+    A table fails both: its file order runs row by row, its cells are short.
+    """
+    return _cut(sorted(fragments, key=lambda f: f.base - _UP * f.size), 0)
+
+
+def _cut(fragments: list[Fragment], depth: int) -> list[list[Fragment]]:
+    if len(fragments) < 4 or depth >= MAX_DEPTH:
+        return [fragments] if fragments else []
+    rows = _rows(fragments)
+    gutter_width = MIN_GUTTER * usual([f.size for f in fragments], 10.0)
+    left = min(f.x0 for f in fragments)
+    right = max(f.x1 for f in fragments)
+    regions: list[list[Fragment]] = []
+    single: list[Fragment] = []
+    start = 0
+    while start < len(rows):
+        end, gutters = _run(rows, start, left, right, gutter_width)
+        first, last = rows[start][0], rows[end - 1][1]
+        part = fragments[first:last]
+        split = _split(part, gutters) if gutters and len(part) >= 4 else None
+        if split is None:
+            single += part
+        else:
+            before, one, two, after = split
+            single += before
+            if single:
+                regions.append(single)
+            regions += _cut(one, depth + 1)
+            regions += _cut(two, depth + 1)
+            single = after
+        start = end
+    if single:
+        regions.append(single)
+    return regions
+
+
+def _rows(fragments: list[Fragment]) -> list[_Row]:
+    """Groups of fragments between which a horizontal line can be drawn."""
+    rows: list[_Row] = []
+    first, bottom = 0, fragments[0].base + _DOWN * fragments[0].size
+    for i, f in enumerate(fragments):
+        if f.base - _UP * f.size > bottom:
+            rows.append((first, i, _covered(fragments[first:i])))
+            first = i
+        bottom = max(bottom, f.base + _DOWN * f.size)
+    rows.append((first, len(fragments), _covered(fragments[first:])))
+    return rows
+
+
+def _covered(fragments: list[Fragment]) -> list[tuple[float, float]]:
+    if len(fragments) == 1:
+        return [(fragments[0].x0, fragments[0].x1)]
+    covered: list[tuple[float, float]] = []
+    x0 = x1 = 0.0
+    for a, b in sorted((f.x0, f.x1) for f in fragments):
+        if not covered and x1 == x0:
+            x0, x1 = a, b
+        elif a <= x1:
+            x1 = max(x1, b)
+        else:
+            covered.append((x0, x1))
+            x0, x1 = a, b
+    covered.append((x0, x1))
+    return covered
+
+
+def _run(
+    rows: list[_Row], start: int, left: float, right: float, width: float
+) -> tuple[int, list[tuple[float, float]]]:
+    """The longest run of rows from ``start`` that share a gutter: its end and its inner gutters.
+
+    A gutter is dropped from the race when a row covers it; margins take part until a row has text beyond them.
+    """
+    free = _free(rows[start][2], left, right, width)
+    end = start + 1
+    while end < len(rows) and free:
+        covered = rows[end][2]
+        narrowed: list[tuple[float, float]] = []
+        for a, b in free:
+            for c, d in covered:
+                if d <= a or c >= b:
+                    continue
+                if c - a >= width:
+                    narrowed.append((a, c))
+                a = max(a, d)
+            if b - a >= width:
+                narrowed.append((a, b))
+        if not narrowed or (_inner(free, left, right) and not _inner(narrowed, left, right)):
+            break
+        free = narrowed
+        end += 1
+    return end, _inner(free, left, right)
+
+
+def _inner(free: list[tuple[float, float]], left: float, right: float) -> list[tuple[float, float]]:
+    return [(a, b) for a, b in free if a > left and b < right]
+
+
+def _free(covered: list[tuple[float, float]], left: float, right: float, width: float) -> list[tuple[float, float]]:
+    free = []
+    at = left
+    for a, b in covered:
+        if a - at >= width:
+            free.append((at, a))
+        at = b
+    if right - at >= width:
+        free.append((at, right))
+    return free
+
+
+_Split = tuple[list[Fragment], list[Fragment], list[Fragment], list[Fragment]]
+
+
+def _split(part: list[Fragment], gutters: list[tuple[float, float]]) -> _Split | None:
+    """The best accepted split of a run: what stands before, left column, right column, what stands after."""
+    best: tuple[float, _Split] | None = None
+    for a, b in gutters:
+        middle = 0.5 * (a + b)
+        split = _trim(part, middle)
+        if split is None:
+            continue
+        score = _evidence(split[1], split[2])
+        if score > 0.0 and (best is None or score > best[0]):
+            best = score, split
+    return best[1] if best else None
+
+
+def _trim(part: list[Fragment], middle: float) -> _Split | None:
+    """Cut at ``middle``; rows at either end that only one side has, and that the file gives before or after both
+    columns, belong to neither (a short last line of the text above, a heading below)."""
+    sides = [f.x0 + f.x1 > 2 * middle for f in part]
+    if all(sides) or not any(sides):
+        return None
+    first_right = sides.index(True)
+    first_left = sides.index(False)
+    lead = max(first_right, first_left)
+    last_right = len(sides) - 1 - sides[::-1].index(True)
+    last_left = len(sides) - 1 - sides[::-1].index(False)
+    tail = min(last_right, last_left) + 1
+    if lead >= tail:
+        lead, tail = 0, len(part)
+    core = part[lead:tail]
+    low, high = min(f.order for f in core), max(f.order for f in core)
+    before = [f for f in part[:lead] if f.order < low and _apart(f, core)]
+    after = [f for f in part[tail:] if f.order > high]
+    if first_left == 0 and before and before[-1].base + 2.0 * before[-1].size > core[0].base:
+        before = []
+    skip = {f.order for f in before} | {f.order for f in after}
+    kept = [(f, side) for f, side in zip(part, sides, strict=True) if f.order not in skip]
+    return before, [f for f, side in kept if not side], [f for f, side in kept if side], after
+
+
+def _apart(fragment: Fragment, core: list[Fragment]) -> bool:
+    return all(fragment.group != f.group for f in core)
+
+
+def _evidence(one: list[Fragment], two: list[Fragment]) -> float:
+    """How surely two sides are columns; 0 if they are not."""
+    lines = min(_baselines(one), _baselines(two))
+    if lines < 2:
+        return 0.0
+    letters = [sum(len(f.text) for f in side) for side in (one, two)]
+    mean = [count / len(side) for count, side in zip(letters, (one, two), strict=True)]
+    fill = [_fill(side) for side in (one, two)]
+    ordered = sorted([(f.order, 0) for f in one] + [(f.order, 1) for f in two])
+    changes = sum(1 for a, b in zip(ordered, ordered[1:], strict=False) if a[1] != b[1])
+    texty = min(mean) >= 12 and min(fill) >= 0.5
+    if changes == 1 and (min(mean) >= 8 or (texty and lines >= 3)):
+        return lines * (1.0 + min(fill))
+    if changes <= max(2, lines // 6) and lines >= 4 and min(mean) >= 12 and min(fill) >= 0.4:
+        return 0.7 * lines * min(fill)
+    if lines >= 6 and min(mean) >= 24 and min(fill) >= 0.7:
+        return 0.5 * lines * min(fill)
+    return 0.0
+
+
+def _baselines(side: list[Fragment]) -> int:
+    return len({round(f.base / max(f.size, 1.0)) for f in side})
+
+
+def _fill(side: list[Fragment]) -> float:
+    """Median length of the fragments, as a part of their column's width."""
+    width = max(f.x1 for f in side) - min(f.x0 for f in side)
+    return usual([f.x1 - f.x0 for f in side], 0.0) / width if width > 0 else 0.0

@@ -1,0 +1,222 @@
+"""From an open PDF to a ``Document``: its text layer as blocks in reading order, and its sections."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from mmprolong_data.settings import from_plain
+
+from ..blocks import Block, Document, Page
+from ..language import guess_language
+from ..pdf import PdfFile, open_pdf
+from ..recipe import Parse
+from .furniture import Furniture, find_furniture
+from .group import Group, group_lines
+from .headings import Heading, looks_like_heading, outline_headings, rank_levels
+from .kinds import classify, make_block, merge_lists
+from .lines import Fragment, FontStyles, Line, RawPage, make_lines, read_page, restore_box
+from .metrics import Metrics, measure
+from .order import reading_order
+from .patterns import CONTENTS_TITLE, INDEX_LINE, INDEX_TITLE, LEADER, REFERENCES_TITLE, without_number
+from .sections import build_sections
+from .status import page_status
+from .tables import find_tables, is_table_caption, table_rows
+from .text import Words, clean
+
+PARSER = "text-layer/1"
+MIN_FIGURE = 0.02
+"""Images below this part of the page's area are ornaments."""
+LANGUAGE_CHARACTERS = 20_000
+TITLE_PAGES, MIN_TITLE = 2, 1.35
+"""The title stands on one of the first pages, this many times larger than the body."""
+
+
+def parse_task(payload: dict[str, Any]) -> dict[str, Any]:
+    """Parse one file: ``{"path", "doc_id", "settings"}`` -> ``{"document"}``, both plain values.
+
+    Raises:
+        DocumentError: any reason code of opening and reading a PDF.
+    """
+    with open_pdf(payload["path"]) as pdf:
+        document = parse_document(pdf, payload["doc_id"], from_plain(Parse, payload["settings"]))
+    return {"document": document.to_dict()}
+
+
+def parse_document(pdf: PdfFile, doc_id: str, settings: Parse) -> Document:
+    """Read the text layer of all pages. A pure function of the file's bytes and the settings.
+
+    Raises:
+        DocumentError: a page cannot be read.
+    """
+    fonts = FontStyles()
+    raws = [read_page(number, pdf.text_dict(number), fonts) for number in range(pdf.num_pages)]
+    furniture = find_furniture(raws)
+    regions = [_regions(raw, own) for raw, own in zip(raws, furniture, strict=True)]
+    metrics = measure(regions)
+    words = Words(line.text for lines in regions for region in lines for line in region)
+    outlined = outline_headings(pdf.outline(), regions)
+    pages = []
+    grouped: list[list[Group]] = []
+    for raw, own in zip(raws, regions, strict=True):
+        pages.append(Page(raw.number, raw.width, raw.height))
+        pages[-1].status, pages[-1].status_reason = page_status(raw)
+        pages[-1].role = _role(own)
+        groups = _groups(raw, own, metrics, outlined, settings)
+        grouped.append(groups)
+    title = _mark_title(grouped, metrics, outlined)
+    _mark_headings(pages, grouped, metrics, by_rules=not outlined)
+    for page, raw, groups, own in zip(pages, raws, grouped, furniture, strict=True):
+        for group in groups:
+            classify(group, raw, metrics)
+        body = [make_block(group, raw, words) for group in merge_lists(groups)]
+        headers = [_furniture(raw, own.headers, "header")]
+        footers = [_furniture(raw, own.footers, "footer")]
+        page.blocks = [b for part in (headers, body, _figures(raw), footers) for b in part if b is not None]
+    _spread_roles(pages)
+    sample = _language_sample(pages)
+    document_title = pdf.metadata.get("title", "") or title
+    return Document(doc_id, pages, build_sections(pages), guess_language(sample), document_title, PARSER)
+
+
+def _regions(raw: RawPage, furniture: Furniture) -> list[list[Line]]:
+    hidden = furniture.headers | furniture.footers
+    body = [f for f in raw.fragments if f.order not in hidden]
+    if not body:
+        return []
+    return [make_lines(region) for region in ([body] if raw.plain else reading_order(body))]
+
+
+def _groups(
+    raw: RawPage, regions: list[list[Line]], metrics: Metrics, outlined: dict[int, Heading], settings: Parse
+) -> list[Group]:
+    """The groups of a page in reading order; tables and headings of the outline have their kind already."""
+    captions = [line for lines in regions for line in lines if is_table_caption(line)]
+    groups: list[Group] = []
+    for lines in regions:
+        fixed: set[int] = set()
+        for i, line in enumerate(lines):
+            heading = outlined.get(id(line))
+            if heading is not None:
+                fixed.update(id(part) for part in lines[i : i + heading.lines])
+        tables = find_tables(lines, raw.rules, captions) if settings.tables and not raw.plain else []
+        at = 0
+        for first, last in [*tables, (len(lines), len(lines))]:
+            groups += group_lines(lines[at:first], metrics, fixed)
+            if last > first:
+                rows = lines[first:last]
+                groups.append(Group(rows, kind="table", rows=table_rows(rows)))
+            at = last
+    for group in groups:
+        heading = outlined.get(id(group.lines[0]))
+        if heading is not None and not group.kind and len(group.lines) <= heading.lines + 1:
+            group.kind, group.level, group.source = "heading", heading.level, heading.source
+    return groups
+
+
+def _role(regions: list[list[Line]]) -> str:
+    """``contents`` or ``index`` for pages that list other pages, else ``body``."""
+    lines = [line for region in regions for line in region]
+    if not lines:
+        return "body"
+    leaders = sum(1 for line in lines if LEADER.search(line.text))
+    if leaders >= 4 and 3 * leaders >= len(lines):
+        return "contents"
+    top = [without_number(line.text).strip() for line in lines[:3]]
+    if any(CONTENTS_TITLE.match(text) for text in top):
+        return "contents"
+    entries = sum(1 for line in lines if INDEX_LINE.search(line.text))
+    if entries >= 10 and 2 * entries >= len(lines) and any(INDEX_TITLE.match(text) for text in top):
+        return "index"
+    if entries >= 20 and 10 * entries >= 7 * len(lines) and len(regions) >= 2:
+        return "index"
+    return "body"
+
+
+def _spread_roles(pages: list[Page]) -> None:
+    """``references`` from the page that begins with such a heading to the next heading of its level."""
+    level = 0
+    for page in pages:
+        headings = [block for block in page.blocks if block.kind == "heading"]
+        if level and any(block.level <= level for block in headings):
+            level = 0
+        elif level and page.role == "body":
+            page.role = "references"
+        for block in headings:
+            if REFERENCES_TITLE.match(without_number(block.text).strip()):
+                level = block.level
+                if page.blocks and block is next((b for b in page.blocks if b.kind != "header"), None):
+                    page.role = "references"
+            elif level and block.level <= level:
+                level = 0
+
+
+def _mark_title(grouped: list[list[Group]], metrics: Metrics, outlined: dict[int, Heading]) -> str:
+    """Mark the largest group of the first pages as the title, if it is large enough. Returns its text."""
+    candidates = [
+        group
+        for groups in grouped[:TITLE_PAGES]
+        for group in groups
+        if not group.kind and len(group.lines) <= 4 and sum(map(str.isalpha, group.text)) >= 3
+    ]
+    best = max(candidates, key=lambda group: group.size, default=None)
+    if best is None or best.size < MIN_TITLE * metrics.size:
+        return ""
+    best.kind = "title"
+    return clean(best.text)
+
+
+def _mark_headings(pages: list[Page], grouped: list[list[Group]], metrics: Metrics, by_rules: bool) -> None:
+    """Without an outline: groups that look like headings become headings, with levels by number or style."""
+    if not by_rules:
+        return
+    found: list[tuple[Group, int]] = []
+    for page, groups in zip(pages, grouped, strict=True):
+        if page.role == "body":
+            found += [(g, page.number) for g in groups if not g.kind and looks_like_heading(g, metrics)]
+    # What comes back on many pages is a label of a form or a slide's furniture, not a section.
+    counts = Counter(group.text for group, _ in found)
+    kept = [(group, number) for group, number in found if counts[group.text] <= max(2, len(pages) // 10)]
+    for group, _ in kept:
+        group.kind = "heading"
+    rank_levels(kept)
+
+
+def _furniture(raw: RawPage, orders: set[int], kind: str) -> Block | None:
+    fragments: list[Fragment] = [f for f in raw.fragments if f.order in orders]
+    if not fragments:
+        return None
+    lines = make_lines(fragments)
+    box = (
+        min(f.x0 for f in fragments),
+        min(f.y0 for f in fragments),
+        max(f.x1 for f in fragments),
+        max(f.y1 for f in fragments),
+    )
+    texts = [clean(line.text) for line in lines]
+    return Block(raw.number, kind, restore_box(box, raw.turn, raw.width, raw.height), " ".join(texts), texts)
+
+
+def _figures(raw: RawPage) -> list[Block]:
+    """Images that are no ornaments; they have no text."""
+    area = raw.width * raw.height
+    blocks = []
+    for x0, y0, x1, y1 in sorted(raw.images, key=lambda box: (box[1], box[0]))[:50]:
+        if (x1 - x0) * (y1 - y0) >= MIN_FIGURE * area:
+            blocks.append(Block(raw.number, "figure", restore_box((x0, y0, x1, y1), 0, raw.width, raw.height), ""))
+    return blocks
+
+
+def _language_sample(pages: list[Page]) -> str:
+    """Text of paragraphs from the middle of the document outwards, enough for a guess."""
+    parts: list[str] = []
+    length = 0
+    middle = len(pages) // 2
+    for number in sorted(range(len(pages)), key=lambda n: (abs(n - middle), n)):
+        for block in pages[number].blocks:
+            if block.kind == "paragraph":
+                parts.append(block.text)
+                length += len(block.text)
+        if length > LANGUAGE_CHARACTERS:
+            break
+    return "\n".join(parts)

@@ -1,0 +1,99 @@
+"""Tables from aligned layout lines: only where every row has the same cells and rules or a caption vouch for it."""
+
+from __future__ import annotations
+
+from .lines import Box, Line
+from .patterns import CAPTION, LEADER
+
+MIN_ROWS, MIN_COLUMNS = 3, 2
+ALIGN = 0.9
+"""Edges of a column's cells may differ by this many font sizes."""
+NEAR = 45.0
+"""Points between a table and the caption that vouches for it."""
+
+
+def find_tables(lines: list[Line], rules: list[Box], captions: list[Line]) -> list[tuple[int, int]]:
+    """Runs ``(first, last + 1)`` of lines of one region that are the rows of a table, its header row first.
+
+    Args:
+        lines: From top to bottom.
+        rules: Horizontal rules of the page.
+        captions: Lines of the page that begin with a table's label.
+    """
+    found = []
+    i = 0
+    while i < len(lines):
+        end = _run(lines, i)
+        if end - i >= MIN_ROWS and _vouched(lines[i:end], rules, captions):
+            found.append((i, end))
+            i = end
+        else:
+            i += 1
+    return found
+
+
+def table_rows(lines: list[Line]) -> list[list[str]]:
+    """The cells of a run's lines."""
+    return [[" ".join(cell.text.split()) for cell in line.cells] for line in lines]
+
+
+def _run(lines: list[Line], start: int) -> int:
+    """End of the longest run from ``start`` with the same number of aligned cells, evenly spaced."""
+    columns = len(lines[start].cells)
+    if columns < MIN_COLUMNS or LEADER.search(lines[start].text):
+        return start
+    end = start + 1
+    while end < len(lines):
+        line, before = lines[end], lines[end - 1]
+        if len(line.cells) != columns or line.base - before.base > 3.2 * line.size or LEADER.search(line.text):
+            break
+        if not _aligned(lines[start:end], line):
+            break
+        end += 1
+    return end
+
+
+def _aligned(rows: list[Line], line: Line) -> bool:
+    """Whether each cell shares its left edge, right edge or middle with the cell above, or lies within its span."""
+    tolerance = ALIGN * line.size
+    for j, cell in enumerate(line.cells):
+        above = rows[-1].cells[j]
+        edges = (
+            abs(cell.x0 - above.x0),
+            abs(cell.x1 - above.x1),
+            0.5 * abs(cell.x0 + cell.x1 - above.x0 - above.x1),
+        )
+        if min(edges) > tolerance:
+            return False
+        if j and cell.x0 < max(row.cells[j - 1].x1 for row in rows):
+            return False
+        if j + 1 < len(line.cells) and cell.x1 > min(row.cells[j + 1].x0 for row in rows):
+            return False
+    return True
+
+
+def _vouched(rows: list[Line], rules: list[Box], captions: list[Line]) -> bool:
+    x0, x1 = min(row.x0 for row in rows), max(row.x1 for row in rows)
+    top, bottom = rows[0].y0, rows[-1].y1
+    height = rows[0].size
+    beside = [
+        rule for rule in rules if top - 2.5 * height < rule[1] < bottom + 2.5 * height and rule[0] < x1 and rule[2] > x0
+    ]
+    levels = {round(rule[1] / 2) for rule in beside}
+    if len(levels) >= 2:
+        return True
+    return any(
+        -NEAR < caption.base - bottom < NEAR or -NEAR < top - caption.base < NEAR
+        for caption in captions
+        if caption.x0 < x1 and caption.x1 > x0
+    )
+
+
+def is_table_caption(line: Line) -> bool:
+    """Whether a line begins with the label of a table."""
+    match = CAPTION.match(line.text)
+    return (
+        match is not None
+        and match.group(1)[:3].casefold() in ("tab", "表", "таб", "cua", "qua")
+        or (match is not None and match.group(1)[0] == "表")
+    )
