@@ -25,8 +25,8 @@ class Candidate:
         evidence_pages: 0-based physical pages, ascending.
         evidence_sources: Subset of ``schema.EVIDENCE_SOURCES``.
         segment: The pages that the question was made from.
-        scope: 0-based pages that the question's anchor names, ``(start, end)``, end exclusive: within them the answer has
-            to be the only one.
+        scope: 0-based pages that the question's anchor names, ``(start, end)``, end exclusive: within them the answer
+            has to be the only one.
         proof: How the answer follows: ``operation``, ``values``, ``blocks`` ... plain types.
         notes: What deserves to be recorded, such as a fallback.
     """

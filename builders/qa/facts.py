@@ -1,0 +1,186 @@
+"""The facts of a document that questions are made of: fields, tables, captions, numbers in sentences, headings ...
+
+``facts_of`` indexes a document; every kind of fact is looked for on first use and kept. A fact names its place as
+(page, block): 0-based page and position in ``Page.blocks``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from ..blocks import Block, Document, Section
+from . import finders, lists, tables, terms
+from .places import (
+    Caption,
+    FieldFact,
+    Footnote,
+    Heading,
+    ListFact,
+    NumberFact,
+    Place,
+    TableFact,
+    Term,
+)
+from .text import fold, plain_text
+
+_LEADER = re.compile(r"(?:[.·…‥]\s?){4,}\s*\S{0,8}\s*\Z")
+_SPECIAL_ROLES = ("contents", "index", "references")
+_LEADER_LINES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class NamedSection:
+    """A section that a question can name: its title is unique, and its heading stands on its first page.
+
+    ``begin`` is the place of the heading and ``end`` that of the first block after the section; ``pages`` are all pages
+    that hold some of it, end exclusive.
+    """
+
+    index: int
+    title: str
+    begin: Place
+    end: Place
+    pages: tuple[int, int]
+
+    def holds(self, place: Place) -> bool:
+        """Whether a block lies inside the section, below its heading."""
+        return self.begin < place < self.end
+
+
+class FactIndex:
+    """Facts of one document. All lists are ordered by page, then block."""
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self.english = document.language in ("en", "und", "")
+
+    @cached_property
+    def usable(self) -> frozenset[int]:
+        """Pages with a text to ask about: no contents, index or reference lists, nothing blank or unread."""
+        pages = []
+        for page in self.document.pages:
+            if page.status not in ("text", "ocr") or getattr(page, "role", "") in _SPECIAL_ROLES:
+                continue
+            lines = (line for block in page.blocks for line in (block.lines or [block.text]))
+            leaders = sum(1 for line in lines if ("..." in line or ". ." in line) and _LEADER.search(line))
+            if leaders < _LEADER_LINES:
+                pages.append(page.number)
+        return frozenset(pages)
+
+    def body(self) -> Iterator[tuple[int, int, Block]]:
+        """(page, position, block) of all blocks of usable pages but running headers and footers."""
+        for page in self.document.pages:
+            if page.number in self.usable:
+                for position, block in enumerate(page.blocks):
+                    if block.kind not in ("header", "footer"):
+                        yield page.number, position, block
+
+    @cached_property
+    def captions(self) -> list[Caption]:
+        """Captions with a label and a title."""
+        return finders.find_captions(self.body())
+
+    @cached_property
+    def headings(self) -> list[Heading]:
+        """Headings that read like headings."""
+        return finders.find_headings(self.body())
+
+    @cached_property
+    def fields(self) -> list[FieldFact]:
+        """Lines ``Key: value`` of form-like blocks."""
+        return finders.find_fields(self.body())
+
+    @cached_property
+    def numbers(self) -> list[NumberFact]:
+        """Whole sentences with one number."""
+        return finders.find_numbers(self.body(), self.english)
+
+    @cached_property
+    def tables(self) -> list[TableFact]:
+        """Tables whose cells can be named."""
+        return tables.find_tables(self.body(), self.captions)
+
+    @cached_property
+    def lists(self) -> list[ListFact]:
+        """Lists with one item a line of their text."""
+        return lists.find_lists(self.body())
+
+    @cached_property
+    def acronyms(self) -> list[Term]:
+        """``Long Form (LF)``."""
+        return terms.find_acronyms(self.body())
+
+    @cached_property
+    def definitions(self) -> list[Term]:
+        """``An X is defined as Y.``"""
+        return terms.find_definitions(self.body()) if self.english else []
+
+    @cached_property
+    def footnotes(self) -> list[Footnote]:
+        """Footnotes with a number."""
+        return terms.find_footnotes(self.body())
+
+    @cached_property
+    def page_folds(self) -> list[str]:
+        """The folded text of every page, furniture included."""
+        return [
+            fold(" ".join(block.text for block in page.blocks)) if page.number in self.usable else ""
+            for page in self.document.pages
+        ]
+
+    @cached_property
+    def sections(self) -> list[NamedSection]:
+        """Sections that can be named, in document order."""
+        titles = Counter(fold(section.title) for section in self.document.sections)
+        named = []
+        for index, section in enumerate(self.document.sections):
+            place = self._heading_place(section)
+            if place is None or titles[fold(section.title)] > 1 or not plain_text(section.title):
+                continue
+            end = self._section_end(index, section)
+            if end > place:
+                last = end[0] if end[1] == 0 else end[0] + 1
+                named.append(NamedSection(index, section.title.strip(), place, end, (place[0], last)))
+        return named
+
+    def _heading_place(self, section: Section) -> Place | None:
+        """Where the section's heading really stands; an outline's entry may point to the wrong page."""
+        page = section.first_page
+        if not (page in self.usable and 3 <= len(section.title.strip()) <= 100):
+            return None
+        blocks = self.document.pages[page].blocks
+        if not 0 <= section.block < len(blocks) or blocks[section.block].kind not in ("heading", "title"):
+            return None
+        heading, title = fold(blocks[section.block].text), fold(section.title)
+        return (page, section.block) if heading.endswith(title) or title.endswith(heading) else None
+
+    def _section_end(self, index: int, section: Section) -> Place:
+        for later in self.document.sections[index + 1 :]:
+            if later.level <= section.level:
+                # Without the heading's block, all of that page is left to the later section.
+                return later.first_page, max(later.block, 0)
+        return len(self.document.pages), 0
+
+    def section_of(self, place: Place) -> NamedSection | None:
+        """The innermost section that can be named and holds the block."""
+        best = None
+        for section in self.sections:
+            if section.begin >= place:
+                break
+            if section.holds(place):
+                best = section
+        return best
+
+
+_LAST: list[FactIndex] = []
+
+
+def facts_of(document: Document) -> FactIndex:
+    """The index of a document; the last one is kept, as the same document is asked about for several configs."""
+    if not _LAST or _LAST[0].document is not document:
+        _LAST[:] = [FactIndex(document)]
+    return _LAST[0]

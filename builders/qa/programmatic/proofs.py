@@ -1,0 +1,63 @@
+"""Proofs: plain records of how an answer follows. ``verify`` reads them; each names the page that it stands on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..places import Caption, FieldFact, Heading, NumberFact, TableFact
+from ..tables import Column
+
+
+def field_proof(fact: FieldFact) -> dict[str, Any]:
+    """A line ``key: value``."""
+    place = {"page": fact.page, "blocks": [[fact.page, fact.block]]}
+    return {"operation": "field", "key": fact.key, "value": fact.value} | place
+
+
+def cloze_proof(fact: NumberFact) -> dict[str, Any]:
+    """A sentence around a number."""
+    place = {"page": fact.page, "blocks": [[fact.page, fact.block]]}
+    return {"operation": "cloze", "before": fact.before, "value": fact.number, "after": fact.after} | place
+
+
+def cell_proof(table: TableFact, row: int, column: int) -> dict[str, Any]:
+    """A table's cell, with its row and the header."""
+    return {
+        "operation": "cell",
+        "header": table.header,
+        "row": table.rows[row],
+        "column": column,
+        "value": table.rows[row][column],
+        "page": table.page,
+        "blocks": [[table.page, table.block]],
+    }
+
+
+def column_proof(operation: str, column: Column) -> dict[str, Any]:
+    """A computation over all rows of a table."""
+    return {
+        "operation": operation,
+        "header": column.table.header,
+        "rows": column.table.rows,
+        "column": column.index,
+        "page": column.table.page,
+        "blocks": [[column.table.page, column.table.block]],
+    }
+
+
+def caption_proof(caption: Caption) -> dict[str, Any]:
+    """A caption: its label, then its title."""
+    place = {"page": caption.page, "blocks": [[caption.page, caption.block]]}
+    return {"operation": "caption", "label": caption.label, "value": caption.title} | place
+
+
+def heading_proof(heading: Heading) -> dict[str, Any]:
+    """A heading's line."""
+    place = {"page": heading.page, "blocks": [[heading.page, heading.block]]}
+    return {"operation": "heading", "value": heading.title} | place
+
+
+def combined(operation: str, operands: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
+    """A computation or a list over facts that each have a proof of their own."""
+    blocks = [block for operand in operands for block in operand["blocks"]]
+    return {"operation": operation, "operands": operands, "blocks": blocks} | more

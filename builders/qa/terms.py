@@ -1,0 +1,117 @@
+"""Finders of acronyms, definitions and footnotes."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+from .finders import Body
+from .places import Footnote, Term
+from .text import fold, plain_text, sentences
+
+_ACRONYM = re.compile(r"((?:[^\W\d_][\w'’-]*[ -]){1,8}[^\W\d_][\w'’-]*)\s\(([A-Z][A-Za-z]?[A-Z]{1,5}s?)\)")
+_SMALL = {
+    "of",
+    "the",
+    "and",
+    "for",
+    "in",
+    "on",
+    "to",
+    "a",
+    "an",
+    "de",
+    "la",
+    "le",
+    "et",
+    "und",
+    "der",
+    "des",
+    "du",
+    "with",
+}
+
+
+def _expansion(words: str, acronym: str) -> str:
+    """The shortest tail of the words whose initials spell the acronym; "" if there is none."""
+    letters = acronym.rstrip("s").upper()
+    parts = re.split(r"[ -]", words)
+    if not letters.isalpha() or len(letters) < 2:
+        return ""
+    for start in range(len(parts) - 1, -1, -1):
+        tail = parts[start:]
+        if "".join(p[0].upper() for p in tail if p) == letters:
+            break
+        if (
+            "".join(p[0].upper() for p in tail if p.casefold() not in _SMALL) == letters
+            and tail[0].casefold() not in _SMALL
+        ):
+            break
+    else:
+        return ""
+    # Give the words back as printed, with their own spaces and hyphens.
+    tail_length = sum(map(len, tail)) + len(tail) - 1
+    return words[-tail_length:]
+
+
+def find_acronyms(body: Body) -> list[Term]:
+    """``Long Form (LF)`` with initials that fit; an acronym with two expansions is left out."""
+    found = []
+    for page, position, block in body:
+        if block.kind not in ("paragraph", "list", "footnote") or "(" not in block.text:
+            continue
+        for match in _ACRONYM.finditer(block.text.replace("\n", " ")):
+            expansion = _expansion(match[1], match[2])
+            if expansion:
+                found.append(Term(page, position, match[2], expansion, f"{expansion} ({match[2]})"))
+    meanings: dict[str, set[str]] = {}
+    for term in found:
+        meanings.setdefault(term.term, set()).add(fold(term.meaning))
+    first: dict[str, Term] = {}
+    for term in found:
+        first.setdefault(term.term, term)
+    return [term for name, term in first.items() if len(meanings[name]) == 1]
+
+
+_DEFINITION = re.compile(
+    r"(?:(?:An?|The term|The)\s+)?[\"“'‘]?(?P<term>[A-Za-z][\w'’-]*(?:\s[\w'’-]+){0,4}?)[\"”'’]?\s+"
+    r"(?P<frame>is defined as|are defined as|is defined to be|refers to|stands for|is short for|means that|denotes)\s+"
+    r"(?P<meaning>[^\W\d_].{10,180})\.\Z"
+)
+_NO_TERM = re.compile(r"(?:it|this|that|these|those|which|they|he|she|we|there|here|what|each|one)\b", re.IGNORECASE)
+
+
+def find_definitions(body: Body) -> list[Term]:
+    """Whole sentences of the form ``A term is defined as meaning.``; English only."""
+    found = []
+    for page, position, block in body:
+        if block.kind not in ("paragraph", "list") or not _FRAME.search(block.text):
+            continue
+        for sentence in sentences(block.text.replace("\n", " ")):
+            match = _DEFINITION.match(sentence)
+            if match and plain_text(sentence) and not _NO_TERM.match(match["term"]) and len(match["term"]) >= 3:
+                found.append(Term(page, position, match["term"], match["meaning"], sentence))
+    counts = Counter(fold(term.term) for term in found)
+    return [term for term in found if counts[fold(term.term)] == 1]
+
+
+_FRAME = re.compile(r"\b(?:defined|refers|stands|short for|means that|denotes)\b")
+_MARKER = re.compile(r"(\d{1,3}|[⁰¹²³⁴-⁹]{1,3})[.)]?\s*(?=[^\W\d_\s]|[\"“(])")
+_DIGITS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
+
+
+def find_footnotes(body: Body) -> list[Footnote]:
+    """Footnotes with a number that is the only one of its kind on its page."""
+    found = []
+    for page, position, block in body:
+        if block.kind != "footnote":
+            continue
+        text = " ".join(block.text.split())
+        match = _MARKER.match(text)
+        if match is None:
+            continue
+        note = text[match.end() :].strip()
+        if 12 <= len(note) <= 240 and plain_text(note) and note[-1] in '.!?)”"' and note.count(" ") >= 2:
+            found.append(Footnote(page, position, match[1].translate(_DIGITS), note))
+    counts = Counter((note.page, note.marker) for note in found)
+    return [note for note in found if counts[note.page, note.marker] == 1]
