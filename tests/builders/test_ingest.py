@@ -42,10 +42,16 @@ class CountingPool(SandboxPool):
         return super().call(task, payload)
 
 
-@pytest.fixture
-def pool() -> Iterator[CountingPool]:
+@pytest.fixture(scope="module")
+def shared_pool() -> Iterator[CountingPool]:
     with CountingPool() as counting:
         yield counting
+
+
+@pytest.fixture
+def pool(shared_pool: CountingPool) -> CountingPool:
+    shared_pool.read.clear()
+    return shared_pool
 
 
 @pytest.fixture
@@ -103,9 +109,8 @@ def test_order_is_by_hash_and_path(folder: Path, pool: CountingPool) -> None:
     table = take_inventory([folder], folder.parent / "inventory.parquet", RECIPE, pool)
     keys = list(zip(table["sha256"].to_pylist(), table["path"].to_pylist(), strict=True))
     assert keys == sorted(keys)
-    with SandboxPool(1, RECIPE.sandbox) as other:
-        shuffled = [folder / "sub", folder / "poster.pdf", folder]
-        assert take_inventory(shuffled, folder.parent / "other.parquet", RECIPE, other) == table
+    shuffled = [folder / "sub", folder / "poster.pdf", folder]
+    assert take_inventory(shuffled, folder.parent / "other.parquet", RECIPE, pool) == table
 
 
 def test_file_on_disk_is_the_table(folder: Path, pool: CountingPool) -> None:
@@ -174,17 +179,17 @@ def test_verdicts_that_depend_on_load_stand_until_the_limits_change(tmp_path: Pa
     path = tmp_path / "inventory.parquet"
     hostile.write(tmp_path / "bomb.pdf", hostile.form_bomb())
     hostile.write(tmp_path / "good.pdf", hostile.plain())
-    impatient = replace(RECIPE, sandbox=Sandbox(timeout=1.0, memory=2 << 30))
+    impatient = replace(RECIPE, sandbox=Sandbox(timeout=0.5, memory=2 << 30))
     with CountingPool(impatient.sandbox) as pool:
         row = rows(take_inventory([tmp_path], path, impatient, pool))["bomb.pdf"]
-        assert (row["reason"], row["detail"]) == ("timeout", "not done in 1 s")
+        assert (row["reason"], row["detail"]) == ("timeout", "not done in 0.5 s")
         assert row["sha256"] == hashlib.sha256((tmp_path / "bomb.pdf").read_bytes()).hexdigest()
         pool.read.clear()
         assert rows(take_inventory([tmp_path], path, impatient, pool))["bomb.pdf"] == row
         assert pool.read == []
-    longer = replace(RECIPE, sandbox=Sandbox(timeout=1.5, memory=2 << 30))
+    longer = replace(RECIPE, sandbox=Sandbox(timeout=0.6, memory=2 << 30))
     with CountingPool(longer.sandbox) as pool:
-        assert rows(take_inventory([tmp_path], path, longer, pool))["bomb.pdf"]["detail"] == "not done in 1.5 s"
+        assert rows(take_inventory([tmp_path], path, longer, pool))["bomb.pdf"]["detail"] == "not done in 0.6 s"
         assert pool.read == ["bomb.pdf"]
 
 
@@ -250,7 +255,7 @@ def test_progress_counts_every_file(folder: Path, pool: CountingPool) -> None:
     assert seen[-1] == (10, 10)
 
 
-def test_killed_inventory_goes_on_where_it_was(tmp_path: Path) -> None:
+def test_killed_inventory_goes_on_where_it_was(tmp_path: Path, pool: CountingPool) -> None:
     folder = tmp_path / "pdfs"
     folder.mkdir()
     for i in range(60):
@@ -279,11 +284,10 @@ def test_killed_inventory_goes_on_where_it_was(tmp_path: Path) -> None:
     assert not path.exists()
     journal = path.with_name("inventory.parquet.journal")
     journal.write_bytes(journal.read_bytes()[:-7])  # cut in the middle of the last row
-    with CountingPool() as pool:
-        resumed = take_inventory([folder], path, RECIPE, pool)
-        assert len(pool.read) == 21
-        assert not journal.exists()
-        assert take_inventory([folder], tmp_path / "fresh.parquet", RECIPE, pool) == resumed
+    resumed = take_inventory([folder], path, RECIPE, pool)
+    assert len(pool.read) == 21
+    assert not journal.exists()
+    assert take_inventory([folder], tmp_path / "fresh.parquet", RECIPE, pool) == resumed
 
 
 def test_journal_of_other_settings_is_dropped(tmp_path: Path, pool: CountingPool) -> None:

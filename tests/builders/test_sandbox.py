@@ -20,7 +20,7 @@ from support.poison import TASKS
 from mmprolong_data.errors import MMProLongError
 
 GENEROUS = Sandbox(timeout=60.0, memory=2 << 30)
-IMPATIENT = Sandbox(timeout=1.0, memory=2 << 30)
+IMPATIENT = Sandbox(timeout=0.5, memory=2 << 30)
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def test_reason_of_a_document_error(pool: SandboxPool) -> None:
     assert not outcome.ok
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
 def test_death_by_a_signal_is_a_crash_of_that_document_alone(pool: SandboxPool, number: signal.Signals) -> None:
     assert pool.call("die", {"signal": int(number)}) == Outcome(
         None, "crash", f"its process was ended by {number.name}"
@@ -75,7 +75,7 @@ def test_a_death_is_given_one_more_chance(pool: SandboxPool, tmp_path: Path) -> 
 @pytest.mark.parametrize("task", ["hang", "hang_in_c"])
 def test_hang_is_a_timeout(task: str) -> None:
     with SandboxPool(1, IMPATIENT, TASKS) as pool:
-        assert pool.call(task, {}) == Outcome(None, "timeout", "not done in 1 s")
+        assert pool.call(task, {}) == Outcome(None, "timeout", "not done in 0.5 s")
         assert pool.call("echo", {"next": 1}).value == {"next": 1}
 
 
@@ -120,6 +120,7 @@ def test_surroundings_of_a_child(pool: SandboxPool, monkeypatch: pytest.MonkeyPa
     assert "HF_TOKEN" not in who["environment"]
     assert who["environment"]["OMP_NUM_THREADS"] == "1"
     assert who["address_space"] == GENEROUS.memory
+    assert who["oom_score_adj"] == "1000"
     assert who["session"] == who["pid"] != os.getpid()
     assert who["pid"] == again["pid"]
     other = pool.call("who", {}).value
@@ -182,9 +183,9 @@ def test_several_maps_share_the_children(pool: SandboxPool) -> None:
 def test_poison_among_others_costs_itself_alone() -> None:
     payloads = [{"i": i} for i in range(8)]
     with SandboxPool(2, GENEROUS, TASKS | {"mixed": "support.poison:die"}) as pool:
-        streams = pool.map("echo", payloads), pool.map("mixed", payloads[:2])
+        streams = pool.map("echo", payloads), pool.map("mixed", payloads[:1])
         assert [outcome.value for outcome in streams[0]] == payloads
-        assert [outcome.reason for outcome in streams[1]] == ["crash", "crash"]
+        assert [outcome.reason for outcome in streams[1]] == ["crash"]
         assert pool.call("echo", {"i": 9}).ok
 
 
@@ -211,10 +212,9 @@ def test_cpu_seconds_count_children_that_ended() -> None:
     pool = SandboxPool(1, Sandbox(timeout=60.0, memory=2 << 30, recycle=1), TASKS)
     with pool:
         for _ in range(2):
-            assert pool.call("burn", {"seconds": 0.3}).ok
-        assert pool.call("die", {}).reason == "crash"
+            assert pool.call("burn", {"seconds": 0.5}).ok
         before_close = pool.cpu_seconds
-    assert before_close > 0.6
+    assert before_close > 1.0
     assert pool.cpu_seconds >= before_close
 
 

@@ -131,7 +131,7 @@ def tiny_pattern() -> bytes:
     return document([content], resources="/Pattern<</P 4 0 R>>", extra=[pattern])
 
 
-def flate_bomb(megabytes: int = 400) -> bytes:
+def flate_bomb(megabytes: int = 150) -> bytes:
     """A content stream that inflates to ``megabytes``."""
     packer = zlib.compressobj(1)
     block = b"0 0 1 1 re f\n" * 80_660  # about a megabyte

@@ -90,6 +90,7 @@ def who(payload: dict[str, Any]) -> dict[str, Any]:
         "session": os.getsid(0),
         "environment": dict(os.environ),
         "address_space": resource.getrlimit(resource.RLIMIT_AS)[0],
+        "oom_score_adj": Path("/proc/self/oom_score_adj").read_text().strip(),
         "modules": sorted(sys.modules),
         "hash": hash("text"),
     }
