@@ -39,7 +39,7 @@ def test_recipe_is_valid_yaml_and_complete(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (("build", "no-such-folder"), 1, "no-such-folder"),
+        (("build", "no-such-folder"), 2, "no-such-folder"),
         (("build", ".", "--set", "rendr.dpi=3"), 2, "did you mean render"),
         (("build", ".", "--recipe", "no-such.yaml"), 2, "no-such.yaml"),
         (("build", ".", "--workers", "0"), 2, "--workers 0"),
@@ -56,7 +56,7 @@ def test_a_mistake_is_named_without_a_traceback(
 
 def test_an_empty_folder_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "pdfs").mkdir()
-    assert "pdfs" in run("build", tmp_path / "pdfs", "--out", tmp_path / "out", code=1).stderr
+    assert "pdfs" in run("build", tmp_path / "pdfs", "--out", tmp_path / "out", code=2).stderr
 
 
 def test_short_documents_get_the_remedy_not_an_empty_dataset(tmp_path: Path) -> None:
