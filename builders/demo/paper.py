@@ -51,7 +51,8 @@ BANK: Bank = {
         "the echo sounder was calibrated against bottle samples",
         "tracers carried passive tags of {n:12-32} millimetres",
         "cross-sections were levelled twice a season", "uncertainties were propagated by bootstrap",
-        "missing hours were filled by linear interpolation", "the shear stress was computed from the depth-slope product",
+        "missing hours were filled by linear interpolation",
+        "the shear stress was computed from the depth-slope product",
     ],
     "place": ["Kettle Narrows", "Upper Sorrow", "Jonas Ferry", "Fallow Bend", "Spruce Delta", "Old Gorge", "Lime Cut"],
     "author": [
