@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from mmprolong_data import vision
 from mmprolong_data.errors import MMProLongError
 from mmprolong_data.schema import SPLITS
 
+from .fit import fit_dpi, image_tokens
 from .recipe import Recipe
 from .seeding import stable_int, stable_unit
 
@@ -157,29 +157,6 @@ def make_plan(inventory: pa.Table, recipe: Recipe) -> Plan:
     return Plan(pa.table(columns, schema=PLAN_SCHEMA), left_out, reasons, len(reasons))
 
 
-def image_tokens(widths: np.ndarray, heights: np.ndarray, dpi: int, max_pixels: int) -> int:
-    """Image tokens of pages with the given boxes (points) at ``dpi``."""
-    total = 0
-    for (width, height), count in Counter(zip(widths.tolist(), heights.tolist(), strict=True)).items():
-        total += count * vision.image_tokens(*vision.page_pixels(width, height, dpi, max_pixels))
-    return total
-
-
-def fit_dpi(boxes: list[tuple[float, float]], recipe: Recipe, limit: int, start: int | None = None) -> int:
-    """The largest DPI at which the pages take at most ``limit`` image tokens; 0 if there is none.
-
-    Goes down from ``start`` (default ``render.dpi``) to ``render.min_dpi`` under ``render.fit: shrink``; under ``drop``
-    only ``start`` itself is tried.
-    """
-    top = recipe.render.dpi if start is None else start
-    bottom = min(top, recipe.render.min_dpi) if recipe.render.fit == "shrink" else top
-    widths, heights = (np.array(side) for side in zip(*boxes, strict=True))
-    for dpi in range(top, bottom - 1, -1):
-        if image_tokens(widths, heights, dpi, recipe.render.max_pixels) <= limit:
-            return dpi
-    return 0
-
-
 def _fit(inventory: pa.Table, chosen: list[int], recipe: Recipe) -> tuple[dict[int, int], dict[int, int]]:
     """Per chosen row: the DPI at which it fits (0: none) and its planned tokens."""
     widths, heights = inventory["widths"], inventory["heights"]
@@ -190,8 +167,7 @@ def _fit(inventory: pa.Table, chosen: list[int], recipe: Recipe) -> tuple[dict[i
         dpi = fit_dpi(boxes, recipe, recipe.select.max_tokens - text)
         dpis[i] = dpi
         if dpi:
-            box_columns = (np.array(side) for side in zip(*boxes, strict=True))
-            tokens[i] = text + image_tokens(*box_columns, dpi, recipe.render.max_pixels)
+            tokens[i] = text + image_tokens(boxes, dpi, recipe.render.max_pixels)
     return dpis, tokens
 
 

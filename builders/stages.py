@@ -15,9 +15,9 @@ from mmprolong_data import chat, vision
 from mmprolong_data.settings import from_plain
 
 from .blocks import Document
+from .fit import fit_dpi
 from .reasons import DocumentError
 from .recipe import Recipe
-from .select import fit_dpi
 
 
 def pack_record(value: Any) -> bytes:

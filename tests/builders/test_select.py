@@ -9,8 +9,9 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mmprolong_builders.fit import fit_dpi, image_tokens
 from mmprolong_builders.recipe import Recipe
-from mmprolong_builders.select import BYTES_PER_TOKEN, fit_dpi, image_tokens, make_plan
+from mmprolong_builders.select import BYTES_PER_TOKEN, make_plan
 
 from mmprolong_data.errors import MMProLongError
 from mmprolong_data.settings import load_settings
@@ -56,9 +57,7 @@ def test_every_file_is_used_or_has_one_reason() -> None:
 
 
 def test_a4_page_is_2580_tokens() -> None:
-    import numpy as np
-
-    assert image_tokens(np.array([A4[0]]), np.array([A4[1]]), 144, 12_845_056) == 2580
+    assert image_tokens([A4], 144, 12_845_056) == 2580
 
 
 def test_documents_that_do_not_fit_are_shrunk_or_dropped() -> None:
@@ -76,11 +75,8 @@ def test_fit_is_the_largest_dpi_that_fits() -> None:
     boxes = [A4] * 40
     limit = 80_000
     dpi = fit_dpi(boxes, recipe(), limit)
-    import numpy as np
-
-    widths, heights = np.full(40, A4[0]), np.full(40, A4[1])
-    assert image_tokens(widths, heights, dpi, 12_845_056) <= limit
-    assert image_tokens(widths, heights, dpi + 1, 12_845_056) > limit
+    assert image_tokens(boxes, dpi, 12_845_056) <= limit
+    assert image_tokens(boxes, dpi + 1, 12_845_056) > limit
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,162 @@
+"""``report/``: the charts as PNG files, and ``index.html``, which holds everything and needs nothing else."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from mmprolong_data.errors import FormatError
+from mmprolong_data.schema import SPLITS, Sample
+from mmprolong_data.shards import read_sample
+
+from ..blocks import Document
+from ..card import PURPOSES
+from ..reasons import DOCUMENT_REASONS, SAMPLE_REASONS
+from ..seeding import stable_int
+from ..workspace import write_atomically
+from .figures import draw_figures
+from .pictures import KIND_COLOURS, page_with_blocks, thumbnail
+from .statistics import Statistics, read_statistics
+
+EXAMPLES = 3
+"""Examples shown for each config."""
+EXAMPLE_PAGES = 2
+BLOCK_PAGES = 4
+ANSWER_CHARACTERS = 700
+LEFT_OUT_ROWS = 200
+
+CAPTIONS = {
+    "lengths": "Length of the samples in tokens, image and text together.",
+    "pages": "Length of the documents in pages, once for every sample.",
+    "evidence": "Where the evidence stands: depth in the document against the sample's length (ocr_full left out).",
+    "families": "Kinds of questions.",
+    "left_out": "What became of the documents found.",
+}
+
+
+def write_report(root: Path, *, documents: Mapping[str, Document] | None = None) -> Path:
+    """Draw the report of a dataset.
+
+    The choice of examples is a hash of their keys, so the same dataset gives the same report. Only a bounded number of
+    samples is read, whatever the dataset's size.
+
+    Args:
+        root: The dataset's folder.
+        documents: ``doc_id`` -> parsed document, for the pages with their blocks; left out where there is none.
+
+    Returns:
+        The path of the HTML page.
+
+    Raises:
+        FormatError: there is no dataset, or a shard that is needed is damaged.
+        MMProLongError: Matplotlib is not installed.
+    """
+    statistics = read_statistics(root)
+    figures = draw_figures(statistics)
+    folder = root / "report"
+    for name, png in figures.items():
+        write_atomically(folder / f"{name}.png", png)
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    template = environment.from_string(resources.files(__package__).joinpath("page.html.j2").read_text("utf-8"))
+    manifest = statistics.manifest
+    page = template.render(
+        manifest=manifest,
+        configs=manifest.configs(),
+        splits=[split for split in SPLITS if any(split in counts for counts in manifest.samples.values())],
+        purposes=PURPOSES,
+        figures={name: (_data_url(png, "png"), CAPTIONS[name], _png_size(png)) for name, png in figures.items()},
+        formats=statistics.counts("answer_format"),
+        languages=statistics.counts("language"),
+        reasons=DOCUMENT_REASONS,
+        sample_reasons=SAMPLE_REASONS,
+        left_out=statistics.left_out(LEFT_OUT_ROWS),
+        blocks=_block_pages(root, statistics, documents or {}),
+        colours=KIND_COLOURS,
+        examples=_examples(root, statistics),
+        recipe=json.dumps(manifest.recipe, indent=1, sort_keys=True),
+        totals=(_total(manifest.samples), _total(manifest.tokens), sum(s["bytes"] for s in manifest.shards)),
+    )
+    path = folder / "index.html"
+    write_atomically(path, page.encode("utf-8", "replace"))
+    return path
+
+
+def _total(table: Mapping[str, Mapping[str, int]]) -> int:
+    return sum(sum(counts.values()) for counts in table.values())
+
+
+def _data_url(data: bytes, kind: str) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+
+
+def _png_size(png: bytes) -> tuple[int, int]:
+    """Width and height at which a chart drawn at 130 DPI is shown (CSS pixels, 96 an inch)."""
+    from PIL import Image
+
+    with Image.open(io.BytesIO(png)) as image:
+        return round(image.width * 96 / 130), round(image.height * 96 / 130)
+
+
+def _examples(root: Path, statistics: Statistics) -> dict[str, list[dict[str, Any]]]:
+    examples: dict[str, list[dict[str, Any]]] = {}
+    for config, records in statistics.records.items():
+        chosen: list[dict[str, Any]] = []
+        families: set[str] = set()
+        for record in sorted(records, key=lambda record: stable_int("example", record["id"])):
+            family = str(record["meta"].get("family", ""))
+            if len(chosen) < EXAMPLES and (family not in families or config.startswith("ocr_")):
+                families.add(family)
+                chosen.append(record)
+        examples[config] = [_example(root, record) for record in chosen]
+    return examples
+
+
+def _example(root: Path, record: dict[str, Any]) -> dict[str, Any]:
+    sample = read_sample(root / record["row"].shard, record["row"])
+    pages = record["evidence_pages"][:EXAMPLE_PAGES]
+    answer = record["answer"]
+    return record | {
+        "answer": answer if len(answer) <= ANSWER_CHARACTERS else answer[:ANSWER_CHARACTERS] + " ...",
+        "pictures": [(page + 1, _data_url(thumbnail(sample.images[page]), "jpeg")) for page in pages],
+        "more_pages": len(record["evidence_pages"]) - len(pages),
+        "checks": record["verification"].get("checks", {}),
+    }
+
+
+def _block_pages(root: Path, statistics: Statistics, documents: Mapping[str, Document]) -> list[dict[str, Any]]:
+    """Pages of one sample whose blocks are of many kinds, with their boxes."""
+    best: tuple[int, Sample, Document] | None = None
+    rows = [row for own in statistics.rows.values() for row in own]
+    for row in sorted(rows, key=lambda row: stable_int("blocks", row.key))[:8]:
+        try:
+            document = documents[row.doc_id]
+        except KeyError:
+            continue
+        variety = len({block.kind for page in document.pages for block in page.blocks})
+        if best is None or variety > best[0]:
+            try:
+                best = (variety, read_sample(root / row.shard, row), document)
+            except FormatError:
+                continue
+    if best is None:
+        return []
+    _, sample, document = best
+    ranked = sorted(document.pages, key=lambda page: (-len({block.kind for block in page.blocks}), page.number))
+    chosen = sorted(page.number for page in ranked[:BLOCK_PAGES])
+    return [
+        {
+            "number": number + 1,
+            "picture": _data_url(page_with_blocks(sample.images[number], document.pages[number]), "jpeg"),
+            "kinds": sorted({block.kind for block in document.pages[number].blocks}),
+        }
+        for number in chosen
+    ]

@@ -1,0 +1,125 @@
+"""What a report counts: read from manifest, index and a bounded number of records, never from all images."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from mmprolong_data.errors import FormatError
+from mmprolong_data.index import IndexRow, read_index
+from mmprolong_data.manifest import Manifest, read_manifest
+from mmprolong_data.tar_shards import BLOCK
+
+MOST_RECORDS = 2000
+"""Records read for each config; a larger dataset is sampled evenly."""
+COLUMNS = [
+    "id", "config", "num_pages", "num_tokens", "question", "answer", "answer_format", "evidence_pages",
+    "evidence_sources", "segment", "generator", "verification", "meta",
+]  # fmt: skip
+
+
+@dataclass(slots=True)
+class Statistics:
+    """Counts of a dataset.
+
+    Attributes:
+        manifest: Of the dataset.
+        rows: Index rows by (config, split).
+        records: Up to ``MOST_RECORDS`` records a config, without images; each has its ``split`` and ``row``.
+        documents: Rows of ``index/documents.parquet``.
+    """
+
+    manifest: Manifest
+    rows: dict[tuple[str, str], list[IndexRow]] = field(default_factory=dict)
+    records: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    documents: list[dict[str, Any]] = field(default_factory=list)
+
+    def families(self) -> dict[str, Counter[str]]:
+        """Config -> family -> number, of the records read; transcriptions have no families."""
+        counts = {}
+        for config, records in self.records.items():
+            if not config.startswith("ocr_"):
+                counts[config] = Counter(record["meta"].get("family", "?") for record in records)
+        return counts
+
+    def depths(self) -> list[tuple[int, float]]:
+        """(tokens, depth) of every evidence page of the records read; depth 0 is a document's first page.
+
+        ``ocr_full`` is left out: all its pages are evidence.
+        """
+        return [
+            (record["num_tokens"], (page + 0.5) / record["num_pages"])
+            for config, records in self.records.items()
+            if config != "ocr_full"
+            for record in records
+            for page in record["evidence_pages"]
+        ]
+
+    def counts(self, name: str) -> Counter[str]:
+        """How often each value of a field, or of ``meta``, occurs in the records read."""
+        return Counter(
+            str(record.get(name, record["meta"].get(name, "?")))
+            for records in self.records.values()
+            for record in records
+        )
+
+    def left_out(self, most: int) -> list[dict[str, Any]]:
+        """Documents that were not used, at most ``most``, by reason and name."""
+        rows = [row for row in self.documents if row["reason"]]
+        return sorted(rows, key=lambda row: (row["reason"], row["name"]))[:most]
+
+
+def read_statistics(root: Path) -> Statistics:
+    """Read what the report needs.
+
+    Raises:
+        FormatError: there is no dataset, or its index is damaged.
+    """
+    manifest = read_manifest(root)
+    statistics = Statistics(manifest)
+    for config in manifest.configs():
+        for split in manifest.samples[config]:
+            statistics.rows[config, split] = read_index(root / "index" / f"{config}-{split}.parquet")
+        statistics.records[config] = list(_records(root, statistics, config))
+    documents = root / "index" / "documents.parquet"
+    if documents.is_file():
+        statistics.documents = pq.read_table(documents, partitioning=None).to_pylist()
+    return statistics
+
+
+def _records(root: Path, statistics: Statistics, config: str) -> Iterator[dict[str, Any]]:
+    rows = [(split, row) for (name, split), own in statistics.rows.items() if name == config for row in own]
+    step = max(1, -(-len(rows) // MOST_RECORDS))
+    for split, row in rows[::step]:
+        record = read_record(root / row.shard, row)
+        record["meta"] = json.loads(record["meta"])
+        record["verification"] = json.loads(record["verification"])
+        yield record | {"split": split, "row": row}
+
+
+def read_record(path: Path, row: IndexRow) -> dict[str, Any]:
+    """A sample's record without its images.
+
+    Raises:
+        FormatError: the shard is missing or damaged.
+    """
+    try:
+        if path.suffix == ".tar":
+            with path.open("rb") as stream:
+                stream.seek(row.offset)
+                header = tarfile.TarInfo.frombuf(stream.read(BLOCK), "utf-8", "strict")
+                record: dict[str, Any] = json.loads(stream.read(header.size))
+                return {name: record[name] for name in COLUMNS}
+        columns = pq.ParquetFile(path).read_row_group(row.row, columns=COLUMNS).to_pylist()
+        return dict(columns[0])
+    except (OSError, ValueError, KeyError, IndexError, tarfile.TarError) as error:
+        raise FormatError(
+            f"{path}: sample {row.key} cannot be read ({type(error).__name__}). Try: mmprolong verify"
+        ) from None
