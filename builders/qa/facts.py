@@ -30,6 +30,8 @@ from .text import fold, plain_text
 _LEADER = re.compile(r"(?:[.·…‥]\s?){4,}\s*\S{0,8}\s*\Z")
 _SPECIAL_ROLES = ("contents", "index", "references")
 _LEADER_LINES = 4
+_NUMBERED = re.compile(r"(\d{1,3}(?:\.\d{1,3}){0,4})\.?\s+(\S.*)\Z")
+_LONG_WORD = re.compile(r"[^\W\d_]{7,24}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,18 @@ class NamedSection:
     end: Place
     pages: tuple[int, int]
 
+    @property
+    def number(self) -> tuple[int, ...]:
+        """``(6, 3, 2)`` of ``6.3.2 Title block``; empty without such a number."""
+        match = _NUMBERED.match(self.title)
+        return tuple(map(int, match[1].split("."))) if match else ()
+
+    @property
+    def bare_title(self) -> str:
+        """The title without its number."""
+        match = _NUMBERED.match(self.title)
+        return match[2] if match else self.title
+
     def holds(self, place: Place) -> bool:
         """Whether a block lies inside the section, below its heading."""
         return self.begin < place < self.end
@@ -56,6 +70,8 @@ class FactIndex:
 
     def __init__(self, document: Document) -> None:
         self.document = document
+        self.memo: dict[object, object] = {}
+        """What families keep for one another, by a key of their own."""
         self.english = document.language in ("en", "und", "")
 
     @cached_property
@@ -125,6 +141,11 @@ class FactIndex:
         return terms.find_footnotes(self.body())
 
     @cached_property
+    def sentences(self) -> dict[int, list[tuple[int, str]]]:
+        """Page -> (block, sentence): whole sentences of 14 to 30 plain words that begin alike nowhere else."""
+        return finders.find_sentences(self.body())
+
+    @cached_property
     def page_folds(self) -> list[str]:
         """The folded text of every page, furniture included."""
         return [
@@ -142,10 +163,48 @@ class FactIndex:
             if place is None or titles[fold(section.title)] > 1 or not plain_text(section.title):
                 continue
             end = self._section_end(index, section)
+            end = min(end, (section.last_page + 1, 0))
             if end > place:
-                last = end[0] if end[1] == 0 else end[0] + 1
-                named.append(NamedSection(index, section.title.strip(), place, end, (place[0], last)))
+                pages = (section.first_page, section.last_page + 1)
+                named.append(NamedSection(index, section.title.strip(), place, end, pages))
         return named
+
+    def children(self, parent: NamedSection) -> list[NamedSection]:
+        """The sub-sections of a section if they are surely all: their numbers, or the outline, tell; else none."""
+        named = {section.index: section for section in self.sections}
+        sections = self.document.sections
+        below = [i for i, section in enumerate(sections) if section.parent == parent.index]
+        if len(below) < 2 or any(child not in named for child in below):
+            return []
+        parts = [named[child] for child in below]
+        if all(part.number for part in parts):
+            first = parts[0].number
+            wanted = [(*first[:-1], first[-1] + i) for i in range(len(parts))]
+            whole = [part.number for part in parts] == wanted and (len(first) == 1 or first[-1] == 1)
+        else:
+            whole = all(sections[part.index].source == "outline" for part in parts)
+        return parts if whole else []
+
+    @cached_property
+    def numbered(self) -> list[NamedSection]:
+        """Sections with a number that no other section has, and a title that no other has."""
+        numbers = Counter(section.number for section in self.sections)
+        titles = Counter(fold(section.bare_title) for section in self.sections)
+        return [
+            section
+            for section in self.sections
+            if section.number and numbers[section.number] == 1 and titles[fold(section.bare_title)] == 1
+        ]
+
+    @cached_property
+    def word_pages(self) -> dict[str, list[int]]:
+        """Long word (folded) -> the pages whose text holds it as a whole word: words on 2 pages up to half of all."""
+        found: dict[str, list[int]] = {}
+        for page, text in enumerate(self.page_folds):
+            for word in set(_LONG_WORD.findall(text)):
+                found.setdefault(word, []).append(page)
+        most = max(len(self.document.pages) // 2, 2)
+        return {word: pages for word, pages in sorted(found.items()) if 2 <= len(pages) <= most}
 
     def _heading_place(self, section: Section) -> Place | None:
         """Where the section's heading really stands; an outline's entry may point to the wrong page."""

@@ -70,6 +70,8 @@ def _field(line: str) -> tuple[str, str] | None:
         return None
     if _SECOND_KEY.search(value) or value[-1] in ",-:(" or value.count("(") != value.count(")"):
         return None
+    if not any(c.isalnum() for c in value):
+        return None
     if value.endswith(".") and value.count(" ") > 5:
         return None  # a sentence: prose with a colon
     return key, value
@@ -125,6 +127,7 @@ _REFERENCE = re.compile(
     re.IGNORECASE,
 )
 _CITATION = re.compile(r"[\[(][^\])]*\Z")
+_NOT_AFTER = re.compile(r"[\])(+*/'’]|\.\w|\.\s+\S|\s?[)\]]")
 _WORD = re.compile(r"[^\W\d_]{2,}")
 _BEGIN = re.compile(r"[\"“'‘(]*[A-ZÀ-ÞА-Я]")
 _TERMINAL = re.compile(r"[.!?:…][\"”’')\]]*\Z")
@@ -157,10 +160,38 @@ def find_numbers(body: Body, english: bool) -> list[NumberFact]:
             before, after = sentence[: match.start()], sentence[match.end() :]
             if _DIGIT.search(before + after) or "..." in sentence or "…" in sentence or "___" in sentence:
                 continue
-            if _REFERENCE.search(before) or _CITATION.search(before) or after[:1] in (")", "]", "("):
+            if _REFERENCE.search(before) or _CITATION.search(before) or _NOT_AFTER.match(after):
                 continue
             if parse_number(match.group(), english) is None or len(_WORD.findall(before + after)) < 6:
                 continue
             found.append(NumberFact(page, position, before, match.group(), after))
     frames = Counter(fold(f"{fact.before}_{fact.after}") for fact in found)
     return [fact for fact in found if frames[fold(f"{fact.before}_{fact.after}")] == 1]
+
+
+_PLAIN_WORDS = re.compile(r"[A-ZÀ-ÞА-Я][^\W\d_]*(?: [^\W\d_][^\W\d_’'-]*,?){13,29}\.\Z")
+_INSIDE_WORD = re.compile(r"[^\W\d_][A-ZÀ-Þ]")
+
+
+def find_sentences(body: Body) -> dict[int, list[tuple[int, str]]]:
+    """Page -> (block, sentence) of sentences made of 14 to 30 words and commas only."""
+    found: dict[int, list[tuple[int, str]]] = {}
+    begins: Counter[str] = Counter()
+    open_before = True
+    for page, position, block in body:
+        if block.kind != "paragraph":
+            open_before = open_before and block.kind not in ("heading", "title")
+            continue
+        skip_first, open_before = open_before, _TERMINAL.search(block.text) is None
+        for number, sentence in enumerate(sentences(block.text)):
+            whole = not (number == 0 and skip_first)
+            if whole and _PLAIN_WORDS.match(sentence) and not _INSIDE_WORD.search(sentence):
+                found.setdefault(page, []).append((position, sentence))
+                begins[_begin(sentence)] += 1
+    return {
+        page: [entry for entry in entries if begins[_begin(entry[1])] == 1] for page, entries in sorted(found.items())
+    }
+
+
+def _begin(sentence: str) -> str:
+    return " ".join(sentence.split(" ")[:4])

@@ -10,7 +10,7 @@ from typing import Any
 
 from .page_text import PageText, field_pattern
 from .protocol import Answer
-from .text import fold, parse_date, parse_number, parse_quantity, squash
+from .text import contains_words, fold, parse_date, parse_number, parse_quantity, squash
 
 Proof = Mapping[str, Any]
 Span = tuple[int, int]
@@ -29,8 +29,8 @@ def check_fact(proof: Proof, pages: Sequence[PageText], scope: Span) -> Finding:
     check = FACTS.get(proof["operation"])
     if check is None:
         return Finding(missing=f"unknown fact {proof['operation']!r}")
-    if not 0 <= proof["page"] < len(pages):
-        return Finding(missing=f"page {proof['page']} does not exist")
+    if any(not 0 <= page < len(pages) for page in operand_pages(proof)):
+        return Finding(missing="a page of the proof does not exist")
     return check(proof, pages, scope)
 
 
@@ -124,7 +124,7 @@ def _heading(proof: Proof, pages: Sequence[PageText], scope: Span) -> Finding:
 def _phrase(proof: Proof, pages: Sequence[PageText], scope: Span) -> Finding:
     """A text that stands on its page word for word, after the words that the question quotes, if any."""
     page, before = pages[proof["page"]].squashed, squash(proof.get("before", ""))
-    whole = before + squash(proof["value"])
+    whole = squash(proof.get("prefix", "")) + before + squash(proof["value"])
     if whole not in page:
         return Finding(missing=f"page {proof['page']} does not hold this text")
     if before:
@@ -135,12 +135,46 @@ def _phrase(proof: Proof, pages: Sequence[PageText], scope: Span) -> Finding:
     return Finding()
 
 
+def _list(proof: Proof, pages: Sequence[PageText], scope: Span) -> Finding:
+    """A list's items stand one after the other below the line that introduces it."""
+    text, lead = pages[proof["page"]].squashed, squash(proof["lead"])
+    if text.count(lead) != 1:
+        return Finding(missing=f"{proof['lead'][:40]!r} does not stand once on page {proof['page']}")
+    at = text.index(lead) + len(lead)
+    for item in proof["items"]:
+        needle = squash(item)
+        found = text.find(needle, at)
+        if found < 0 or found - at > 8:
+            return Finding(missing=f"the item {item[:40]!r} does not follow on page {proof['page']}")
+        at = found + len(needle)
+    others = sum(pages[number].squashed.count(lead) for number in range(*scope)) - 1
+    return Finding(rival=f"{proof['lead'][:40]!r} stands {others + 1} times in the scope" if others else "")
+
+
+def _term(proof: Proof, pages: Sequence[PageText], scope: Span) -> Finding:
+    """A word stands on the pages listed, and on no other page of the scope, not even inside a longer word."""
+    word = fold(proof["term"])
+    for number in range(*scope):
+        page = pages[number]
+        if number in proof["pages"]:
+            if not contains_words(page.folded, word):
+                return Finding(missing=f"page {number} does not hold {word!r}")
+        elif squash(word) in page.squashed:
+            return Finding(rival=f"page {number} holds {word!r}, too")
+    return Finding()
+
+
 FACTS: dict[str, Callable[[Proof, Sequence[PageText], Span], Finding]] = {
     "field": _field,
     "cloze": _cloze,
     "cell": _cell,
     "caption": _caption,
+    "caption_label": _caption,
     "heading": _heading,
+    "list_item": _list,
+    "list_length": _list,
+    "term_pages": _term,
+    "term_count": _term,
     "phrase": _phrase,
 }
 
@@ -172,10 +206,14 @@ def recompute(proof: Proof, pages: Sequence[PageText], scope: Span, english: boo
         ValueError: saying why the computation cannot be done.
     """
     operation = proof["operation"]
+    if operation in _OF_FACT:
+        return _OF_FACT[operation](proof)
     if operation in FACTS:
         return None if operation == "cloze" and parse_number(proof["value"], english) is None else str(proof["value"])
-    if operation in _OVERFACTS:
-        return _OVERFACTS[operation]([str(operand["value"]) for operand in proof["operands"]], english)
+    if operation in _OVER_PLACES:
+        return _OVER_PLACES[operation](proof["operands"])
+    if operation in _OVER_FACTS:
+        return _OVER_FACTS[operation]([str(operand["value"]) for operand in proof["operands"]], english)
     if operation in _OVER_COLUMN:
         values = _numbers([row[proof["column"]] for row in proof["rows"]], english)
         if isinstance(values, str):
@@ -224,12 +262,42 @@ def _two(values: Sequence[Decimal]) -> Decimal:
     return abs(values[0] - values[1])
 
 
-_OVERFACTS: dict[str, Callable[[Sequence[str], bool], Answer | Decimal]] = {
+_OVER_FACTS: dict[str, Callable[[Sequence[str], bool], Answer | Decimal]] = {
     "collect": lambda values, english: list(values),
     "count": lambda values, english: len(values),
     "sum": lambda values, english: sum(_quantities(values, english), Decimal(0)),
     "difference": lambda values, english: _two(_quantities(values, english)),
     "days": lambda values, english: _days(values),
+    "largest": lambda values, english: max(_quantities(values, english)),
+    "smallest": lambda values, english: min(_quantities(values, english)),
+}
+
+
+_OF_FACT: dict[str, Callable[[Proof], Answer]] = {
+    "caption_label": lambda proof: str(proof["label"]),
+    "heading": lambda proof: str(proof.get("number") or proof["value"]),
+    "list_item": lambda proof: str(proof["items"][proof["index"]]),
+    "list_length": lambda proof: len(proof["items"]),
+    "term_pages": lambda proof: [str(page + 1) for page in proof["pages"]],
+    "term_count": lambda proof: len(proof["pages"]),
+}
+
+
+def _in_order(operands: Sequence[Proof]) -> list[str]:
+    return [str(operand["value"]) for operand in sorted(operands, key=lambda operand: operand["blocks"][0])]
+
+
+def _gap(operands: Sequence[Proof]) -> int:
+    if len(operands) != 2:
+        raise ValueError("a distance has two operands")
+    return abs(int(operands[0]["page"]) - int(operands[1]["page"]))
+
+
+_OVER_PLACES: dict[str, Callable[[Sequence[Proof]], Answer]] = {
+    "order": _in_order,
+    "page_gap": _gap,
+    "page_numbers": lambda operands: [str(operand["page"] + 1) for operand in operands],
+    "labels": lambda operands: [str(operand["label"]) for operand in operands],
 }
 
 

@@ -44,7 +44,9 @@ def find_tables(body: Body, captions: Sequence[Caption]) -> list[TableFact]:
         else:
             continue
         lines = {squash(line) for line in block.lines}
-        clean = [all(row) and squash("".join(row)) in lines for row in rows]
+        whole = [all(row) and squash("".join(row)) in lines for row in rows]
+        # A row without its first cell goes on with the cells of the row above it.
+        clean = [ok and (i + 1 == len(rows) or bool(rows[i + 1][0])) for i, ok in enumerate(whole)]
         label, title = (caption.label, caption.title) if caption else ("", "")
         if sum(clean) >= 2:
             found.append(TableFact(page, position, label, title, name, header, rows, clean))

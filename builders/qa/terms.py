@@ -10,26 +10,8 @@ from .places import Footnote, Term
 from .text import fold, plain_text, sentences
 
 _ACRONYM = re.compile(r"((?:[^\W\d_][\w'’-]*[ -]){1,8}[^\W\d_][\w'’-]*)\s\(([A-Z][A-Za-z]?[A-Z]{1,5}s?)\)")
-_SMALL = {
-    "of",
-    "the",
-    "and",
-    "for",
-    "in",
-    "on",
-    "to",
-    "a",
-    "an",
-    "de",
-    "la",
-    "le",
-    "et",
-    "und",
-    "der",
-    "des",
-    "du",
-    "with",
-}
+_SMALL_WORDS = "of the and for in on to a an de la le et und der des du with"
+_SMALL = frozenset(_SMALL_WORDS.split(" "))
 
 
 def _expansion(words: str, acronym: str) -> str:
@@ -42,10 +24,8 @@ def _expansion(words: str, acronym: str) -> str:
         tail = parts[start:]
         if "".join(p[0].upper() for p in tail if p) == letters:
             break
-        if (
-            "".join(p[0].upper() for p in tail if p.casefold() not in _SMALL) == letters
-            and tail[0].casefold() not in _SMALL
-        ):
+        wordy = [p for p in tail if p and p.casefold() not in _SMALL]
+        if tail[0] in wordy and "".join(p[0].upper() for p in wordy) == letters:
             break
     else:
         return ""

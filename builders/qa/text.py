@@ -23,50 +23,10 @@ _UNIT = r"%|°C|°F|°|[A-Za-zµμ€£$Ωå]{1,4}[²³23]?(?:/[A-Za-z]{1,4}[²�
 QUANTITY = re.compile(rf"(?P<sign>[-−]?)(?P<currency>[$€£]?)\s?(?P<number>\d+(?:[,.]\d+)*)(?:\s?(?P<unit>{_UNIT}))?\Z")
 """A number with at most one currency sign or unit, as a field's value or a table's cell."""
 
-_MONTHS = (
-    [
-        "january",
-        "february",
-        "march",
-        "april",
-        "may",
-        "june",
-        "july",
-        "august",
-        "september",
-        "october",
-        "november",
-        "december",
-    ],
-    [
-        "janvier",
-        "février",
-        "mars",
-        "avril",
-        "mai",
-        "juin",
-        "juillet",
-        "août",
-        "septembre",
-        "octobre",
-        "novembre",
-        "décembre",
-    ],
-    [
-        "januar",
-        "februar",
-        "märz",
-        "april",
-        "mai",
-        "juni",
-        "juli",
-        "august",
-        "september",
-        "oktober",
-        "november",
-        "dezember",
-    ],
-)
+_ENGLISH = "january february march april may june july august september october november december"
+_FRENCH = "janvier février mars avril mai juin juillet août septembre octobre novembre décembre"
+_GERMAN = "januar februar märz april mai juni juli august september oktober november dezember"
+_MONTHS = tuple(names.split(" ") for names in (_ENGLISH, _FRENCH, _GERMAN))
 _MONTH = {name: number for names in _MONTHS for number, name in enumerate(names, 1)}
 _MONTH |= {name[:3]: number for number, name in enumerate(_MONTHS[0], 1)} | {"sept": 9}
 _NAMES = "|".join(sorted(_MONTH, key=len, reverse=True))
@@ -166,12 +126,12 @@ _ABBREVIATIONS = (
     "|corp|al|approx|ca|resp|ref|refs|dept|est|min|max|jan|feb|mar|apr|jun|jul|aug|sep|sept|oct|nov|dec|bzw|z.b|d.h|u.a|vgl"
     "|abb|bd|s|hrsg|usw|ggf|evtl|abs|art|m|mm|mme"
 )
-_NOT_END = re.compile(rf"(?:\b(?:{_ABBREVIATIONS})|\b[A-Za-z]|\b(?:[A-Za-z]\.)+[A-Za-z]|\b\d{{1,2}})\Z", re.IGNORECASE)
+_NOT_END = re.compile(rf"(?:\b(?:{_ABBREVIATIONS})|\b[A-Za-z]|\b(?:[A-Za-z]\.)+[A-Za-z])\Z", re.IGNORECASE)
 _END = re.compile(r"[.!?][\"'”’)\]]*\s+(?=[\"'“‘(\[]*[A-ZÀ-ÞА-Я0-9])")
 
 
 def sentences(text: str) -> list[str]:
-    """Sentences of running text in a Latin or Cyrillic script; careful with abbreviations, initials and dates."""
+    """Sentences of running text in a Latin or Cyrillic script; careful with abbreviations and initials."""
     found, start = [], 0
     for match in _END.finditer(text):
         if text[match.start()] == "." and _NOT_END.search(text, start, match.start()):

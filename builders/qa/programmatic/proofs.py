@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..places import Caption, FieldFact, Heading, NumberFact, TableFact
+from ..facts import NamedSection
+from ..places import Caption, FieldFact, ListFact, NumberFact, TableFact
 from ..tables import Column
 
 
@@ -51,10 +52,27 @@ def caption_proof(caption: Caption) -> dict[str, Any]:
     return {"operation": "caption", "label": caption.label, "value": caption.title} | place
 
 
-def heading_proof(heading: Heading) -> dict[str, Any]:
-    """A heading's line."""
-    place = {"page": heading.page, "blocks": [[heading.page, heading.block]]}
-    return {"operation": "heading", "value": heading.title} | place
+def section_proof(section: NamedSection, title: str) -> dict[str, Any]:
+    """The line of a section's heading; ``title`` with or without its number."""
+    page, block = section.begin
+    return {"operation": "heading", "value": title, "page": page, "blocks": [[page, block]]}
+
+
+def phrase_proof(page: int, block: int, value: str, before: str = "") -> dict[str, Any]:
+    """A text as printed, after the words that a question quotes."""
+    return {"operation": "phrase", "before": before, "value": value, "page": page, "blocks": [[page, block]]}
+
+
+def list_proof(operation: str, fact: ListFact, index: int = -1) -> dict[str, Any]:
+    """All items of a list, and which of them is asked for."""
+    more = {"index": index} if index >= 0 else {}
+    place = {"page": fact.page, "blocks": [[fact.page, fact.block]]}
+    return {"operation": operation, "lead": fact.lead, "items": fact.items} | place | more
+
+
+def term_proof(operation: str, word: str, pages: list[int]) -> dict[str, Any]:
+    """All pages of a scope that hold a word."""
+    return {"operation": operation, "term": word, "pages": pages, "blocks": []}
 
 
 def combined(operation: str, operands: list[dict[str, Any]], **more: Any) -> dict[str, Any]:

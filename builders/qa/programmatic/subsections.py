@@ -6,9 +6,8 @@ from collections.abc import Iterator
 
 from ...segments import Segment
 from ..facts import FactIndex
-from ..places import Heading
 from .base import Draft, Family, Where
-from .proofs import combined, heading_proof
+from .proofs import combined, section_proof
 
 
 class Subsections(Family):
@@ -28,21 +27,15 @@ class Subsections(Family):
 
     def drafts(self, facts: FactIndex, segment: Segment) -> Iterator[Draft]:
         """One draft for each section with 2 to 8 sub-sections that begin on at least two pages."""
-        named = {section.index: section for section in facts.sections}
-        children: dict[int, list[int]] = {}
-        for index, section in enumerate(facts.document.sections):
-            children.setdefault(section.parent, []).append(index)
-        for index, parent in named.items():
-            below = children.get(index, [])
-            if not 2 <= len(below) <= 8 or any(child not in named for child in below):
+        for parent in facts.sections:
+            parts = facts.children(parent)
+            if not 2 <= len(parts) <= 8:
                 continue
-            parts = [named[child] for child in below]
             pages = sorted({part.begin[0] for part in parts})
             start, end = parent.pages
             if len(pages) < 2 or start < segment.start or end > segment.end:
                 continue
-            headings = [Heading(part.begin[0], part.begin[1], 0, part.title) for part in parts]
             slots = {"title": parent.title, "range": f"{start + 1}-{end}"}
-            proof = combined("collect", [heading_proof(heading) for heading in headings], pick=parent.title)
-            answer = [heading.title for heading in headings]
+            proof = combined("collect", [section_proof(part, part.title) for part in parts], pick=parent.title)
+            answer = [part.title for part in parts]
             yield Draft(slots, answer, "List", pages, ["Layout"], proof, [Where("", (start, end))])
