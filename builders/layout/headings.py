@@ -14,6 +14,9 @@ from .patterns import BULLET, CAPTION, LEADER, heading_depth, without_number
 MIN_OUTLINE = 3
 """Fewer outline entries found on their pages are no structure: the rules decide instead."""
 MAX_LENGTH = 160
+_NUMBER = re.compile(r"(?:chapter|kapitel|chapitre|section|part|appendix|глава)?[0-9]{1,8}|[a-z]|[ivx]{1,5}|第.{1,4}章")
+"""What may stand before a title in the normalized text of its line."""
+_NUMBER_START = re.compile(rf"(?:{_NUMBER.pattern})")
 _NOT_WORD = re.compile(r"[\W_]+")
 Outline = list[tuple[int, str, int, float | None]]
 
@@ -29,7 +32,9 @@ class Heading:
 
 def normalized(text: str) -> str:
     """Letters and digits of a text in one case, for comparison."""
-    return _NOT_WORD.sub("", unicodedata.normalize("NFKC", text).casefold())
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text)
+    return _NOT_WORD.sub("", text.casefold())
 
 
 def outline_headings(outline: Outline, pages: list[list[list[Line]]]) -> dict[int, Heading]:
@@ -42,41 +47,62 @@ def outline_headings(outline: Outline, pages: list[list[list[Line]]]) -> dict[in
         pages: Regions of lines of every page.
     """
     found: dict[int, Heading] = {}
-    used: set[int] = set()
+    keys: dict[int, list[_Keyed]] = {}
     for level, title, page, y in outline:
         wanted = {normalized(title), normalized(without_number(title))} - {""}
         for number in (page, page + 1, page - 1):
-            if not 0 <= number < len(pages):
+            if not 0 <= number < len(pages) or not wanted:
                 continue
-            match = _find(wanted, pages[number], used, y if number == page else None)
+            if number not in keys:
+                keys[number] = _keyed(pages[number])
+            match = _find(wanted, keys[number], found, y if number == page else None)
             if match is not None:
                 line, count = match
-                used.add(id(line))
                 found[id(line)] = Heading(max(1, level), "outline", count)
                 break
     return found if len(found) >= MIN_OUTLINE else {}
 
 
-def _find(wanted: set[str], regions: list[list[Line]], used: set[int], y: float | None) -> tuple[Line, int] | None:
-    """The lines (at most three) whose text is a wanted title; the one nearest to ``y`` if there are several."""
+_Keyed = tuple[Line, str, list[Line]]
+"""A line, its normalized text, and the lines that follow it in its region (at most two)."""
+
+
+def _keyed(regions: list[list[Line]]) -> list[_Keyed]:
+    return [
+        (line, normalized(line.text), lines[i + 1 : i + 3])
+        for lines in regions
+        for i, line in enumerate(lines)
+        if not LEADER.search(line.text)
+    ]
+
+
+def _find(wanted: set[str], lines: list[_Keyed], used: dict[int, Heading], y: float | None) -> tuple[Line, int] | None:
+    """The lines (at most three) whose text is a wanted title: the largest, the one nearest to ``y`` among equals."""
     best: tuple[float, Line, int] | None = None
-    for lines in regions:
-        for i, line in enumerate(lines):
-            if id(line) in used or LEADER.search(line.text):
-                continue
-            text = ""
-            for count in (1, 2, 3):
-                if i + count > len(lines):
-                    break
-                text += " " + lines[i + count - 1].text
-                key = {normalized(text), normalized(without_number(text.strip()))}
-                if key & wanted:
-                    # The larger line is the heading where a title also stands in the running text.
-                    distance = -line.size + (0.01 * abs(line.y0 - y) if y is not None else 0.0)
-                    if best is None or distance < best[0]:
-                        best = (distance, line, count)
-                    break
+    for line, key, following in lines:
+        if not key or id(line) in used:
+            continue
+        count = 1
+        for other in following:
+            if _is_one(key, wanted) or not any(title.startswith(_unnumbered(key, title)) for title in wanted):
+                break
+            key += normalized(other.text)
+            count += 1
+        if _is_one(key, wanted):
+            distance = -line.size + (0.01 * abs(line.y0 - y) if y is not None else 0.0)
+            if best is None or distance < best[0]:
+                best = (distance, line, count)
     return (best[1], best[2]) if best else None
+
+
+def _is_one(key: str, wanted: set[str]) -> bool:
+    """Whether a line's text is a title, give or take the number before it."""
+    return key in wanted or any(key.endswith(title) and _NUMBER.fullmatch(key[: -len(title)]) for title in wanted)
+
+
+def _unnumbered(key: str, title: str) -> str:
+    """The line's text from where the title may begin."""
+    return key if title.startswith(key) else _NUMBER_START.sub("", key) or "\0"
 
 
 def looks_like_heading(group: Group, metrics: Metrics) -> bool:
@@ -85,9 +111,14 @@ def looks_like_heading(group: Group, metrics: Metrics) -> bool:
         return False
     text = group.text.strip()
     letters = sum(map(str.isalpha, text))
-    if not 2 <= letters or len(text) > MAX_LENGTH or 2 * letters < len(text.replace(" ", "")):
+    if letters < 2 or len(text) > MAX_LENGTH or 2 * letters < len(text.replace(" ", "")):
         return False
-    if text[-1] in ".,;" or CAPTION.match(text) or BULLET.match(text) or any(len(l.cells) > 2 for l in group.lines):
+    if (
+        text[-1] in ".,;"
+        or CAPTION.match(text)
+        or BULLET.match(text)
+        or any(len(line.cells) > 2 for line in group.lines)
+    ):
         return False
     larger = group.size / metrics.size
     numbered = heading_depth(text) > 0

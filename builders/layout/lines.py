@@ -19,7 +19,9 @@ Box = tuple[float, float, float, float]
 _BOLD = re.compile(r"bold|black|heavy|semibd|demi|cmbx|cmssbx|sfbx|sfbxti|ecbx|\bbx\d|-bd|medi\b", re.IGNORECASE)
 _MONO = re.compile(r"mono|courier|consol|cmtt|sftt|ectt|cmvtt|typewriter|\bcode|lmtt|-tt\d", re.IGNORECASE)
 _ITALIC = re.compile(r"italic|oblique|cmti|cmsl|sfti|sfsl|-it\b|ital\b|slanted", re.IGNORECASE)
-_MATH = re.compile(r"(cmmi|cmsy|cmex|msam|msbm|mtmi|mtsy|mtex|cmbsy|cmmib|eufm|rsfs|wasy|stmary)\d|math|symbol", re.IGNORECASE)
+_MATH = re.compile(
+    r"(cmmi|cmsy|cmex|msam|msbm|mtmi|mtsy|mtex|cmbsy|cmmib|eufm|rsfs|wasy|stmary)\d|math|symbol", re.IGNORECASE
+)
 _SUPERSCRIPTS = str.maketrans("0123456789+-−()", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁽⁾")
 _SUPERSCRIPT = re.compile(r"[0-9+\-−()]+\Z")
 _SPACES = re.compile(r"\s{2,}|[\t\n\r\f\v\xa0]")
@@ -87,6 +89,7 @@ class RawPage:
         frames: Other vector boxes.
         characters, bad, hidden, alphanumeric: Counts of visible text: all but white space; undecodable ones; ones
             that are not painted; letters and digits.
+        dots: Dots of leaders, as contents pages have them.
         plain: More spans than ``MAX_SPANS``.
     """
 
@@ -103,6 +106,7 @@ class RawPage:
     bad: int = 0
     hidden: int = 0
     alphanumeric: int = 0
+    dots: int = 0
     plain: bool = False
 
 
@@ -236,12 +240,15 @@ def _fragment(
         return None
     text = "".join(texts).strip()
     if not text.isascii() or "  " in text or not text.isprintable():
-        page.bad += _undecodable(text)
+        if not math:  # large delimiters and the like have no code of their own in mathematical fonts
+            page.bad += _undecodable(text)
         text = _SPACES.sub(" ", text)
     page.characters += total
     page.hidden += hidden
     # Word counts would do, but letters and digits against all characters is the rule's own measure.
     page.alphanumeric += total if text.isalnum() else sum(map(str.isalnum, text))
+    if "...." in text or ". . ." in text:
+        page.dots += text.count(".")
     a, b = first["bbox"], last["bbox"]
     if turn == 0:
         x0, x1, height = a[0], b[2], a[3] - a[1]
@@ -257,7 +264,9 @@ def _fragment(
         size = height
     half = total // 2
     flags = (bold > half) * BOLD | (italic > half) * ITALIC | (mono > half) * MONO | (math > half) * MATH
-    return Fragment(x0, base - ASCENT * size, x1, base + DESCENT * size, base, size, text, flags, font, math, order, group)
+    return Fragment(
+        x0, base - ASCENT * size, x1, base + DESCENT * size, base, size, text, flags, font, math, order, group
+    )
 
 
 def _undecodable(text: str) -> int:

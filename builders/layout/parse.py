@@ -66,12 +66,12 @@ def parse_document(pdf: PdfFile, doc_id: str, settings: Parse) -> Document:
         grouped.append(groups)
     title = _mark_title(grouped, metrics, outlined)
     _mark_headings(pages, grouped, metrics, by_rules=not outlined)
-    for page, raw, groups, own in zip(pages, raws, grouped, furniture, strict=True):
+    for page, raw, groups, running in zip(pages, raws, grouped, furniture, strict=True):
         for group in groups:
             classify(group, raw, metrics)
         body = [make_block(group, raw, words) for group in merge_lists(groups)]
-        headers = [_furniture(raw, own.headers, "header")]
-        footers = [_furniture(raw, own.footers, "footer")]
+        headers = [_furniture(raw, running.headers, "header")]
+        footers = [_furniture(raw, running.footers, "footer")]
         page.blocks = [b for part in (headers, body, _figures(raw), footers) for b in part if b is not None]
     _spread_roles(pages)
     sample = _language_sample(pages)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 
 BULLET = re.compile(r"(?:[•◦▪▫■□●○‣⁃∙·◆◇►▶▸➢➤✓✔❖»∗\uf0b7\uf0a7]\s*|[-–—*]\s+)(?=\S)")
-ITEM_NUMBER = re.compile(r"(?:\((\d{1,3}|[a-zA-Z]|[ivx]{1,5})\)|\[(\d{1,3})\]|(\d{1,3}|[a-zA-Z]|[ivx]{1,5})[.)])\s+(?=\S)")
+ITEM_NUMBER = re.compile(
+    r"(?:\((\d{1,3}|[a-zA-Z]|[ivx]{1,5})\)|\[(\d{1,3})\]|(\d{1,3}|[a-zA-Z]|[ivx]{1,5})[.)])\s+(?=\S)"
+)
 FOOTNOTE = re.compile(r"(?:\d{1,3}|[*†‡§¶∗]{1,3}|[⁰¹²³⁴-⁹]{1,3}|\(\d{1,3}\)|[a-z])\s?(?=[^\W\d_]|[\"“«(\\])")
 
 _LABELS = (
@@ -57,9 +59,13 @@ REFERENCES_TITLE = re.compile(
     r"|(?:список )?(?:использованн(?:ой|ых) )?(?:литератур[аы]|источников)\Z|библиография\Z|参\s*考\s*文\s*献\Z|参考资料\Z|參考文獻\Z",
     re.IGNORECASE,
 )
-LEADER = re.compile(r"(?:[.·…‥․]\s?){4,}\s*(\d{1,4}|[ivxlc]{1,7}|[A-Z]-?\d{1,3}|\d{1,3}[-–.]\d{1,3})?\s*\Z", re.IGNORECASE)
+LEADER = re.compile(
+    r"(?:[.·…‥․]\s?){4,}\s*(\d{1,4}|[ivxlc]{1,7}|[A-Z]-?\d{1,3}|\d{1,3}[-–.]\d{1,3})?\s*\Z", re.IGNORECASE
+)
 TRAILING_NUMBER = re.compile(r"\S\s+(\d{1,4}|[ivxlc]{1,6})\Z")
-INDEX_LINE = re.compile(r"\S(?:,|\s)\s*\d{1,4}(?:\s?[-–]\s?\d{1,4}|ff?\.?|n)?(?:,\s*\d{1,4}(?:\s?[-–]\s?\d{1,4}|ff?\.?|n)?)*,?\Z")
+INDEX_LINE = re.compile(
+    r"\S(?:,|\s)\s*\d{1,4}(?:\s?[-–]\s?\d{1,4}|ff?\.?|n)?(?:,\s*\d{1,4}(?:\s?[-–]\s?\d{1,4}|ff?\.?|n)?)*,?\Z"
+)
 _NUMBER_PREFIX = re.compile(r"[\s.:、)–-]+")
 
 

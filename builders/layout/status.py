@@ -31,7 +31,7 @@ def page_status(page: RawPage) -> tuple[str, str]:
         return "needs_ocr", "image with little text"
     if page.bad >= MAX_BAD * page.characters:
         return "needs_ocr", "undecodable text"
-    if page.alphanumeric < MIN_ALPHANUMERIC * page.characters:
+    if page.alphanumeric < MIN_ALPHANUMERIC * (page.characters - page.dots):
         return "needs_ocr", "little alphanumeric text"
     return "text", ""
 
