@@ -6,7 +6,7 @@ from importlib import resources
 
 import jinja2
 
-from mmprolong_data.hf import card_metadata
+from mmprolong_data.card_yaml import card_metadata
 from mmprolong_data.manifest import Manifest
 from mmprolong_data.schema import SPLITS
 

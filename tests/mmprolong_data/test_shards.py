@@ -14,8 +14,9 @@ import pytest
 from support.builds import ENVIRONMENT
 from support.samples import make_sample, write_dataset
 
+from mmprolong_data.card_yaml import card_metadata
 from mmprolong_data.errors import FormatError
-from mmprolong_data.hf import card_metadata, features
+from mmprolong_data.hf import features
 from mmprolong_data.index import read_index
 from mmprolong_data.parquet_shards import arrow_schema
 from mmprolong_data.records import record_of, sample_crc32
