@@ -53,4 +53,13 @@ def render_card(manifest: Manifest, recipe: Recipe, folder: str) -> str:
             "samples": sum(sum(counts.values()) for counts in manifest.samples.values()),
             "tokens": sum(sum(counts.values()) for counts in manifest.tokens.values()),
         },
+        sums={config: _sums(manifest, config) for config in manifest.configs()},
+        grouped="{:,}".format,
     )
+
+
+def _sums(manifest: Manifest, config: str) -> dict[str, int]:
+    """Tokens, tokens a sample (rounded) and bytes of a config."""
+    tokens, samples = sum(manifest.tokens[config].values()), sum(manifest.samples[config].values())
+    size = sum(shard["bytes"] for shard in manifest.shards if shard["config"] == config)
+    return {"tokens": tokens, "mean": round(tokens / max(samples, 1)), "bytes": size}

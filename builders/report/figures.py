@@ -77,7 +77,7 @@ def _histogram(statistics: Statistics, attribute: str, label: str, unit: int) ->
     if attribute == "pages":
         edges = np.arange(low - 0.5, high + 1.5, max(1, round((high - low) / 24)))
     else:
-        edges = np.linspace(low, max(high, low + 1), 25)
+        edges = _even_edges(low, high, 24)
     names = [name for name in CONFIG_NAMES if name in series]
     axes.hist(
         [series[name] for name in names],
@@ -100,22 +100,23 @@ def _evidence(statistics: Statistics) -> bytes:
         return b""
     tokens = np.array([count / 1024 for count, _ in points])
     depths = np.array([depth for _, depth in points])
-    edges = np.linspace(np.floor(tokens.min()), max(np.ceil(tokens.max()), np.floor(tokens.min()) + 1), LENGTH_BINS + 1)
+    edges = _even_edges(tokens.min(), tokens.max(), LENGTH_BINS)
+    bins = len(edges) - 1
     counts, _, _ = np.histogram2d(depths, tokens, bins=(np.linspace(0, 1, DEPTH_BINS + 1), edges))
     figure, axes = _figure(5.6, 3.6)
     image = axes.imshow(counts, aspect="auto", cmap="Blues", vmin=0)
     for i in range(DEPTH_BINS):
-        for j in range(LENGTH_BINS):
+        for j in range(bins):
             if counts[i, j]:
                 dark = counts[i, j] > 0.6 * counts.max()
                 axes.text(j, i, f"{counts[i, j]:.0f}", ha="center", va="center", fontsize=8, color="w" if dark else "k")
-    axes.set_xticks(np.arange(LENGTH_BINS + 1) - 0.5, [f"{edge:.0f}" for edge in edges])
+    axes.set_xticks(np.arange(bins + 1) - 0.5, [f"{edge:.0f}" for edge in edges])
     axes.set_yticks(
         np.arange(0, DEPTH_BINS + 1, 2) - 0.5, [f"{100 * i // DEPTH_BINS} %" for i in range(0, DEPTH_BINS + 1, 2)]
     )
     axes.set_xlabel("K tokens a sample")
     axes.set_ylabel("depth of the evidence")
-    figure.colorbar(image, ax=axes, label="evidence pages", shrink=0.9)
+    figure.colorbar(image, ax=axes, label="evidence pages", shrink=0.9, ticks=_whole_numbers())
     return _png(figure)
 
 
@@ -140,6 +141,14 @@ def _left_out(statistics: Statistics) -> bytes:
     _bars(axes, [name for name, _ in bars], [count for _, count in bars], colours)
     axes.set_xlabel("documents")
     return _png(figure)
+
+
+def _even_edges(low: float, high: float, most: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """Edges of at most ``most`` bins of one whole width that hold ``low`` and ``high``."""
+    start = int(np.floor(low))
+    width = max(1, int(np.ceil((high - start) / most)))
+    count = max(1, int(np.ceil((high - start) / width)))
+    return start + width * np.arange(count + 1, dtype=np.float64)
 
 
 def _ordered(counts: Counter[str]) -> list[tuple[str, int]]:

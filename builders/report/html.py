@@ -28,7 +28,7 @@ from .statistics import Statistics, read_statistics
 EXAMPLES = 3
 """Examples shown for each config."""
 EXAMPLE_PAGES = 2
-BLOCK_PAGES = 4
+BLOCK_PAGES = 3
 ANSWER_CHARACTERS = 700
 LEFT_OUT_ROWS = 200
 
@@ -132,6 +132,18 @@ def _example(root: Path, record: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _various_pages(document: Document) -> list[int]:
+    """Up to ``BLOCK_PAGES`` pages, each the one that shows most kinds of blocks not shown yet."""
+    kinds = {page.number: {block.kind for block in page.blocks} for page in document.pages if page.blocks}
+    chosen: list[int] = []
+    while kinds and len(chosen) < BLOCK_PAGES:
+        shown: set[str] = set().union(*({block.kind for block in document.pages[n].blocks} for n in chosen))
+        best = min(kinds, key=lambda n: (-2 * len(kinds[n] - shown) - len(kinds[n]), n))
+        chosen.append(best)
+        del kinds[best]
+    return sorted(chosen)
+
+
 def _block_pages(root: Path, statistics: Statistics, documents: Mapping[str, Document]) -> list[dict[str, Any]]:
     """Pages of one sample whose blocks are of many kinds, with their boxes."""
     best: tuple[int, Sample, Document] | None = None
@@ -150,8 +162,7 @@ def _block_pages(root: Path, statistics: Statistics, documents: Mapping[str, Doc
     if best is None:
         return []
     _, sample, document = best
-    ranked = sorted(document.pages, key=lambda page: (-len({block.kind for block in page.blocks}), page.number))
-    chosen = sorted(page.number for page in ranked[:BLOCK_PAGES])
+    chosen = _various_pages(document)
     return [
         {
             "number": number + 1,

@@ -35,7 +35,7 @@ def page_with_blocks(jpeg: bytes, page: Page, width: int = 560) -> bytes:
     scale_x, scale_y = image.width / page.width, image.height / page.height
     for number, block in enumerate(page.blocks, start=1):
         colour = KIND_COLOURS[block.kind]
-        x0, y0, x1, y1 = block.box
+        (x0, x1), (y0, y1) = sorted(block.box[::2]), sorted(block.box[1::2])
         box = (scale_x * x0 - 1, scale_y * y0 - 1, scale_x * x1 + 1, scale_y * y1 + 1)
         drawing.rectangle(box, fill=f"{colour}1c", outline=colour)
         label = str(number)

@@ -11,6 +11,7 @@ from rich.text import Text
 from mmprolong_data.schema import SPLITS
 
 from ..console import human_bytes, print_left_out
+from ..untrusted import clean_text
 from .html import write_report
 from .statistics import Statistics, read_statistics
 
@@ -75,5 +76,6 @@ def _example(statistics: Statistics, console: Console) -> None:
         if records and not config.startswith("ocr_"):
             record = records[0]
             pages = ", ".join(str(page + 1) for page in record["evidence_pages"])
-            # Text of a document is shown as it is: never read as markup.
-            console.print(Text(f"{config}: {record['question']}\n  -> {record['answer']}  (page {pages})"))
+            # Text of a document is never read as markup, and loses the codes that a terminal would obey.
+            question, answer = clean_text(record["question"], 500), clean_text(record["answer"], 500)
+            console.print(Text(f"{config}: {question}\n  -> {answer}  (page {pages})"))
