@@ -24,6 +24,7 @@ _MATH = re.compile(
 )
 _SUPERSCRIPTS = str.maketrans("0123456789+-−()", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁽⁾")
 _SUPERSCRIPT = re.compile(r"[0-9+\-−()]+\Z")
+_LEADER = re.compile(r"(?:\. ?){3,}")
 _SPACES = re.compile(r"\s{2,}|[\t\n\r\f\v\xa0]")
 BOLD, ITALIC, MONO, MATH = 1, 2, 4, 8
 
@@ -89,7 +90,7 @@ class RawPage:
         frames: Other vector boxes.
         characters, bad, hidden, alphanumeric: Counts of visible text: all but white space; undecodable ones; ones
             that are not painted; letters and digits.
-        dots: Dots of leaders, as contents pages have them.
+        dots: Characters of dotted leaders with their spaces, as contents pages have them.
         plain: More spans than ``MAX_SPANS``.
     """
 
@@ -248,7 +249,7 @@ def _fragment(
     # Word counts would do, but letters and digits against all characters is the rule's own measure.
     page.alphanumeric += total if text.isalnum() else sum(map(str.isalnum, text))
     if "...." in text or ". . ." in text:
-        page.dots += text.count(".")
+        page.dots += max(0, total - len(_LEADER.sub("", text)))  # with the white space that ``total`` counted
     a, b = first["bbox"], last["bbox"]
     if turn == 0:
         x0, x1, height = a[0], b[2], a[3] - a[1]

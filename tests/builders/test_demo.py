@@ -15,8 +15,11 @@ import pytest
 from mmprolong_builders.demo import write_corpus
 from mmprolong_builders.demo.corpus import DOCUMENTS
 from mmprolong_builders.demo.prose import Writer, grouped
+from mmprolong_builders.recipe import Parse, Sandbox
+from mmprolong_builders.sandbox import SandboxPool
 
 from mmprolong_data.errors import MMProLongError
+from mmprolong_data.settings import to_plain
 
 
 @pytest.fixture(scope="module")
@@ -178,3 +181,14 @@ def test_a_writer_deals_without_repeating_and_is_a_function_of_its_parts() -> No
     assert [first.sentence() for _ in range(5)] == [second.sentence() for _ in range(5)]
     assert re.fullmatch(r"(One|Two|Three) is [3-9]\.", first.sentence())
     assert grouped(1234567.5, 1, " ", ",") == "1 234 567,5"
+
+
+def test_only_the_scan_needs_ocr(written: dict[str, Path]) -> None:
+    """Also contents pages, which are mostly dots, and slides with few words are text."""
+    settings = to_plain(Parse())
+    payloads = [{"path": str(path), "doc_id": "0" * 64, "settings": settings} for path in written.values()]
+    with SandboxPool(2, Sandbox()) as pool:
+        for name, outcome in zip(written, pool.map("parse", payloads), strict=True):
+            assert outcome.value is not None, (name, outcome.detail)
+            statuses = {page["status"] for page in outcome.value["document"]["pages"]}
+            assert statuses == ({"needs_ocr"} if "scan" in name else {"text"}), name
