@@ -9,12 +9,12 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from mmprolong_data.index import write_index
-from mmprolong_data.manifest import Manifest, write_manifest
-from mmprolong_data.shards import EXTENSION
 
 from mmprolong_data.errors import MMProLongError
+from mmprolong_data.index import write_index
+from mmprolong_data.manifest import Manifest, write_manifest
 from mmprolong_data.schema import CONFIG_NAMES, FORMAT_VERSION, SPLITS
+from mmprolong_data.shards import EXTENSION
 
 from .card import render_card
 from .pack import slice_index

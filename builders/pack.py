@@ -8,12 +8,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from mmprolong_data.index import read_index, write_index
-from mmprolong_data.shards import EXTENSION, ShardWriter, open_writer
-
 from mmprolong_data import chat
+from mmprolong_data.index import read_index, write_index
 from mmprolong_data.records import PageImages
 from mmprolong_data.schema import Sample
+from mmprolong_data.shards import EXTENSION, ShardWriter, open_writer
 
 from .recipe import Recipe
 from .sandbox import SandboxPool

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from .errors import MMProLongError, missing_extra
 
-
 _WIDE = "\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef"
 _OTHER_LETTER = rf"[^\W\d_A-Za-z{_WIDE}]"
 
