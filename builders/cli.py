@@ -179,8 +179,9 @@ def _write_reports(build: Build, result: BuildResult) -> list[Path]:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    from mmprolong_data.verify import verify_dataset
     from rich.progress import Progress
+
+    from mmprolong_data.verify import verify_dataset
 
     output, errors = Console(), Console(stderr=True)
     with Progress(console=errors, disable=not errors.is_terminal) as progress:

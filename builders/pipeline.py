@@ -12,9 +12,9 @@ from typing import Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from mmprolong_data.manifest import Manifest
 
 from mmprolong_data.errors import MMProLongError, missing_extra
+from mmprolong_data.manifest import Manifest
 
 from .engine import StopFlag, run_slices
 from .finish import dataset_root, final_shards, finish

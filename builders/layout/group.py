@@ -93,9 +93,8 @@ def group_lines(lines: list[Line], metrics: Metrics, fixed: set[int]) -> list[Gr
         pitch = metrics.pitch_of(max(line.size, before.size))
         gap = (line.base - before.base) / pitch
         following = lines[i + 1] if i + 1 < len(lines) else None
-        if gap > 1.28 or gap < 0.3 or (id(line) in fixed) != (id(before) in fixed):
-            new = True
-        elif starts_item or _style_changes(before, line):
+        other = (id(line) in fixed) != (id(before) in fixed)
+        if gap > 1.28 or gap < 0.3 or other or starts_item or _style_changes(before, line):
             new = True
         elif item_at is not None:
             new = line.x0 < item_at - _MARGIN

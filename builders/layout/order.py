@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from .lines import Fragment, usual
 
 MIN_GUTTER = 0.9
@@ -184,7 +186,7 @@ def _evidence(one: list[Fragment], two: list[Fragment]) -> float:
     mean = [count / len(side) for count, side in zip(letters, (one, two), strict=True)]
     fill = [_fill(side) for side in (one, two)]
     ordered = sorted([(f.order, 0) for f in one] + [(f.order, 1) for f in two])
-    changes = sum(1 for a, b in zip(ordered, ordered[1:], strict=False) if a[1] != b[1])
+    changes = sum(1 for a, b in pairwise(ordered) if a[1] != b[1])
     texty = min(mean) >= 12 and min(fill) >= 0.5
     if changes == 1 and (min(mean) >= 8 or (texty and lines >= 3)):
         return lines * (1.0 + min(fill))

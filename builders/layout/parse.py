@@ -15,7 +15,7 @@ from .furniture import Furniture, find_furniture
 from .group import Group, group_lines
 from .headings import Heading, looks_like_heading, outline_headings, rank_levels
 from .kinds import classify, make_block, merge_lists
-from .lines import Fragment, FontStyles, Line, RawPage, make_lines, read_page, restore_box
+from .lines import FontStyles, Fragment, Line, RawPage, make_lines, read_page, restore_box
 from .metrics import Metrics, measure
 from .order import reading_order
 from .patterns import CONTENTS_TITLE, INDEX_LINE, INDEX_TITLE, LEADER, REFERENCES_TITLE, without_number

@@ -56,7 +56,8 @@ REFERENCES_TITLE = re.compile(
     r"references?(?: cited)?\Z|bibliograph(?:y|ie|ia)\Z|bibliografía\Z|literatur(?:verzeichnis|e|a)?\Z|works cited\Z"
     r"|cited works\Z|literature(?: cited)?\Z|quellen(?:verzeichnis)?\Z|références(?: bibliographiques)?\Z|sources\Z"
     r"|referencias(?: bibliográficas)?\Z|referências(?: bibliográficas)?\Z|riferimenti bibliografici|referenties\Z"
-    r"|(?:список )?(?:использованн(?:ой|ых) )?(?:литератур[аы]|источников)\Z|библиография\Z|参\s*考\s*文\s*献\Z|参考资料\Z|參考文獻\Z",
+    r"|(?:список )?(?:использованн(?:ой|ых) )?(?:литератур[аы]|источников)\Z|библиография\Z"
+    r"|参\s*考\s*文\s*献\Z|参考资料\Z|參考文獻\Z",
     re.IGNORECASE,
 )
 LEADER = re.compile(

@@ -92,8 +92,4 @@ def _vouched(rows: list[Line], rules: list[Box], captions: list[Line]) -> bool:
 def is_table_caption(line: Line) -> bool:
     """Whether a line begins with the label of a table."""
     match = CAPTION.match(line.text)
-    return (
-        match is not None
-        and match.group(1)[:3].casefold() in ("tab", "表", "таб", "cua", "qua")
-        or (match is not None and match.group(1)[0] == "表")
-    )
+    return match is not None and match.group(1)[:3].casefold().startswith(("tab", "表", "таб", "cua", "qua"))

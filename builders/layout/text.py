@@ -13,8 +13,12 @@ _HYPHENS = "-‐\u00ad"
 _LAST_WORD = re.compile(r"([^\W\d_]+)[-‐\u00ad]\Z")
 _FIRST_WORD = re.compile(r"[^\W\d_]+")
 _COMPOUND = frozenset(
-    "all anti co counter cross ex extra first full half high inter intra long low mid multi non one over post pre "
-    "pro pseudo quasi real second self semi short single sub super third three time top two ultra under user well".split()
+    re.findall(
+        r"\w+",
+        "all anti co counter cross ex extra first full half high inter intra long low mid multi non one over post "
+        "pre pro pseudo quasi real second self semi short single sub super third three time top two ultra under "
+        "user well",
+    )
 )
 """First parts that often keep their hyphen (English): kept when nothing in the document decides."""
 _WORD = re.compile(r"[^\W\d_]{3,}(?:-[^\W\d_]{2,})*")
@@ -80,9 +84,7 @@ def join_lines(lines: list[str], words: Words) -> str:
                 parts[-1] = before[:-1] + "-"
             elif before[-2] in " -–" or not (left or before[-2].isalnum()):
                 parts.append(" ")
-        elif is_cjk(last) and is_cjk(line[0]):
-            pass
-        elif last in "–—/" and before[-2:-1] not in ("", " "):
+        elif (is_cjk(last) and is_cjk(line[0])) or (last in "–—/" and before[-2:-1] not in ("", " ")):
             pass
         else:
             parts.append(" ")

@@ -104,13 +104,20 @@ def find_fields(body: Body) -> list[FieldFact]:
     """
     grouped: list[FieldFact] = []
     alone: list[FieldFact] = []
-    for run in _runs(body):
+    blocks = list(body)
+    first: dict[int, int] = {}
+    for page, position, _ in blocks:
+        first.setdefault(page, position)
+    opening = set(first.items())
+    for run in _runs(blocks):
         parsed = [(page, position, _field(line), goes_on) for page, position, line, goes_on in run]
         good = []
         for number, (page, position, pair, goes_on) in enumerate(parsed):
             if pair is not None and not (number + 1 == len(parsed) and goes_on):
                 good.append(FieldFact(page, position, *pair))
         (grouped if len(run) > 1 and len(good) * 3 >= len(run) * 2 else alone).extend(good)
+    # A line that opens its page is a title: "Australia: temperatures" on a slide.
+    alone = [fact for fact in alone if (fact.page, fact.block) not in opening]
     pages: dict[str, set[int]] = {}
     for fact in [*alone, *grouped]:
         pages.setdefault(fact.key, set()).add(fact.page)

@@ -8,6 +8,8 @@ from .finders import Body
 from .places import ListFact
 from .text import plain_text
 
+# Two items that the text layer joined in one line.
+_TWO = re.compile(r"[;•]\s*[–•*-]\s")
 _BULLET = re.compile(r"(?:[•◦▪▫■□●○‣⁃∙·◆►▶➢✓✔❖»\uf0b7\uf0a7*–—-]|\(?(?:\d{1,2}|[a-z]|[ivx]{1,4})[.)])\s+")
 
 
@@ -23,12 +25,12 @@ def find_lists(body: Body) -> list[ListFact]:
             ok = (
                 3 <= len(items) <= 12
                 and all(marked)
-                and all(3 <= len(item) <= 100 and plain_text(item) for item in items)
+                and all(3 <= len(item) <= 100 and plain_text(item) and not _TWO.search(item) for item in items)
             )
             if ok and lead.endswith(":") and len(set(items)) == len(items):
                 found.append(ListFact(page, position, _last_sentence(lead), items))
         before = (page, block.text.strip()) if block.kind in ("paragraph", "heading") else (-1, "")
-    return [fact for fact in found if 8 <= len(fact.lead) <= 140 and plain_text(fact.lead)]
+    return [fact for fact in found if 8 <= len(fact.lead) <= 140 and ":" not in fact.lead and plain_text(fact.lead)]
 
 
 def _last_sentence(text: str) -> str:

@@ -55,7 +55,7 @@ def find_acronyms(body: Body) -> list[Term]:
 
 _DEFINITION = re.compile(
     r"(?:(?:An?|The term|The)\s+)?[\"“'‘]?(?P<term>[A-Za-z][\w'’-]*(?:\s[\w'’-]+){0,4}?)[\"”'’]?\s+"
-    r"(?P<frame>is defined as|are defined as|is defined to be|refers to|stands for|is short for|means that|denotes)\s+"
+    r"(?P<frame>is defined as|are defined as|is defined to be|refers to|stands for|is short for)\s+"
     r"(?P<meaning>[^\W\d_].{10,180})\.\Z"
 )
 _NO_TERM = re.compile(r"(?:it|this|that|these|those|which|they|he|she|we|there|here|what|each|one)\b", re.IGNORECASE)
@@ -75,7 +75,7 @@ def find_definitions(body: Body) -> list[Term]:
     return [term for term in found if counts[fold(term.term)] == 1]
 
 
-_FRAME = re.compile(r"\b(?:defined|refers|stands|short for|means that|denotes)\b")
+_FRAME = re.compile(r"\b(?:defined|refers|stands|short for)\b")
 _MARKER = re.compile(r"(\d{1,3}|[⁰¹²³⁴-⁹]{1,3})[.)]?\s*(?=[^\W\d_\s]|[\"“(])")
 _DIGITS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
 

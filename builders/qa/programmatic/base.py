@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from ..facts import FactIndex
 from ..places import Place
 from ..protocol import Answer
 
+_FRACTION = re.compile(r"[.,]\d{1,2}\Z")
 Span = tuple[int, int]
 """0-based pages, end exclusive."""
 
@@ -95,8 +97,8 @@ def name_list(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-def number_answer(value: Decimal) -> tuple[int | float, str]:
-    """(answer, format): Integer where the value has no fraction, else Float."""
-    if value == value.to_integral_value():
+def number_answer(value: Decimal, printed: str = "") -> tuple[int | float, str]:
+    """(answer, format): Integer where the value has no fraction (and none is printed: ``3.0``), else Float."""
+    if value == value.to_integral_value() and not _FRACTION.search(printed):
         return int(value), "Integer"
     return float(value), "Float"

@@ -32,7 +32,7 @@ class ClozeNumber(Family):
             value = parse_number(fact.number, facts.english)
             if not inside(segment, fact.page) or value is None:
                 continue
-            answer, answer_format = number_answer(value)
+            answer, answer_format = number_answer(value, fact.number)
             slots = {"sentence": f"{fact.before}___{fact.after}".replace("“", "'").replace("”", "'")}
             anchors = [on_page(fact.page), *in_section(facts, (fact.page, fact.block), segment)]
             yield Draft(slots, answer, answer_format, [fact.page], ["Text"], cloze_proof(fact), anchors)

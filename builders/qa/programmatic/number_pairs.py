@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from decimal import Decimal
 from itertools import pairwise
 
 from ...segments import Segment
@@ -29,6 +31,16 @@ def _pairs(facts: FactIndex, segment: Segment) -> Iterator[tuple[NumberFact, Num
     for first, second in pairwise(usable):
         if first.page != second.page:
             yield first, second
+
+
+def _unit(fact: NumberFact) -> str:
+    """The word or sign after the number, if it may be what is counted; else something of its own."""
+    match = re.match(r"\s?(%|[^\W\d_]{2,})", fact.after)
+    return match[1].casefold() if match else f"{fact.page} {fact.block}"
+
+
+def _year(value: Decimal) -> bool:
+    return value == value.to_integral_value() and 1500 <= value <= 2100
 
 
 def _slots(first: NumberFact, second: NumberFact) -> dict[str, str]:
@@ -77,8 +89,8 @@ class NumberSum(Family):
         """One draft a pair."""
         for first, second in _pairs(facts, segment):
             a, b = parse_number(first.number, facts.english), parse_number(second.number, facts.english)
-            if a is None or b is None:
-                continue
+            if a is None or b is None or _unit(first) != _unit(second):
+                continue  # apples and pears
             answer, answer_format = number_answer(a + b)
             pages = [first.page, second.page]
             proof = combined("sum", [cloze_proof(first), cloze_proof(second)])
@@ -104,7 +116,7 @@ class LargerNumber(Family):
         """One draft a pair of different numbers."""
         for first, second in _pairs(facts, segment):
             a, b = parse_number(first.number, facts.english), parse_number(second.number, facts.english)
-            if a is None or b is None or a == b:
+            if a is None or b is None or a == b or _year(a) or _year(b):
                 continue
             answer, answer_format = number_answer(max(a, b))
             pages = [first.page, second.page]
