@@ -69,7 +69,7 @@ def sizes_of(out: Path) -> list[tuple[str, list[list[int]]]]:
 
 def build(corpus: list[str], out: Path, options: argparse.Namespace) -> list[str]:
     """The command line of a build without the report's pictures."""
-    command = [sys.executable, "-m", "mmprolong_builders.cli", "build", *corpus, "--out", str(out), "--no-report"]
+    command = [sys.executable, "-m", "mmprolong_data.cli", "build", *corpus, "--out", str(out), "--no-report"]
     command += ["--workers", str(options.workers)]
     for setting in options.set:
         command += ["--set", setting]
@@ -108,7 +108,7 @@ def memory(options: argparse.Namespace) -> None:
     """Print the parent's peak memory for growing numbers of PDFs."""
     files = sorted(str(path) for folder in options.corpus for path in Path(folder).rglob("*.pdf"))
     code = (
-        "import json, resource, sys\nfrom mmprolong_builders.cli import main\ncode = main(sys.argv[1:])\n"
+        "import json, resource, sys\nfrom mmprolong_data.cli import main\ncode = main(sys.argv[1:])\n"
         "print('PEAK', resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\nsys.exit(code)"
     )
     print(f"{'PDFs':>6} {'used':>6} {'pages':>8} {'parent peak MB':>15} {'CPU s':>8} {'wall s':>8}")

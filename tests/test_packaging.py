@@ -69,7 +69,7 @@ def test_wheel_works_in_a_clean_environment(wheel: Path, tmp_path: Path) -> None
 
     pdfs = write_corpus(tmp_path / "pdfs", 2)
     run("build", pdfs, *SHORT, cwd=tmp_path)
-    main = "import sys; from mmprolong_builders.cli import main; sys.exit(main(sys.argv[1:]))"
+    main = "import sys; from mmprolong_data.cli import main; sys.exit(main(sys.argv[1:]))"
     assert "build" in call(main, "--help")
     assert "everything is as the manifest says" in call(main, "verify", "mmprolong")
     absent = (
@@ -87,4 +87,4 @@ def test_wheel_works_in_a_clean_environment(wheel: Path, tmp_path: Path) -> None
     entry = zipfile.ZipFile(wheel).read(
         next(n for n in zipfile.ZipFile(wheel).namelist() if n.endswith("entry_points.txt"))
     )
-    assert b"mmprolong = mmprolong_builders.cli:main" in entry
+    assert b"mmprolong = mmprolong_data.cli:main" in entry

@@ -72,7 +72,9 @@ def test_import_of_the_data_package_is_light() -> None:
 
 
 def test_the_parent_of_a_build_never_loads_pymupdf() -> None:
-    loaded = loaded_after("import mmprolong_builders.cli, mmprolong_builders.pipeline, mmprolong_builders.finish")
+    loaded = loaded_after(
+        "import mmprolong_builders.commands.build, mmprolong_builders.pipeline, mmprolong_builders.finish"
+    )
     assert "mmprolong_builders.pack" in loaded
     assert not loaded & {"pymupdf", "fitz", "torch", "datasets", "matplotlib"}
 

@@ -81,7 +81,7 @@ def test_a_build_without_pymupdf_names_the_extra(tmp_path: Path) -> None:
     code = (
         "import sys, importlib.util as u; real = u.find_spec\n"
         "u.find_spec = lambda name, *a: None if name == 'pymupdf' else real(name, *a)\n"
-        f"from mmprolong_builders.cli import main; sys.exit(main(['build', {str(pdfs)!r}]))"
+        f"from mmprolong_data.cli import main; sys.exit(main(['build', {str(pdfs)!r}]))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.returncode == 1

@@ -17,7 +17,7 @@ SHORT = ("--set", "select.pages=[8,50]", "--set", "select.validation=0.3", "--no
 
 def command(*arguments: str | Path) -> list[str]:
     """The command line of ``mmprolong`` in this environment."""
-    return [sys.executable, "-m", "mmprolong_builders.cli", *map(str, arguments)]
+    return [sys.executable, "-m", "mmprolong_data.cli", *map(str, arguments)]
 
 
 def run(*arguments: str | Path, code: int = 0, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:

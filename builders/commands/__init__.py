@@ -1,0 +1,1 @@
+"""Sub-commands of ``mmprolong``: one module each, named in ``setup.cfg``."""

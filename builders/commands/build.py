@@ -1,0 +1,107 @@
+"""``mmprolong build``: PDFs to a dataset."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from mmprolong_data.errors import SettingsError
+from mmprolong_data.settings import load_settings
+
+from ..recipe import Recipe
+
+if TYPE_CHECKING:
+    from ..pipeline import Build, BuildResult
+
+BUILD_HELP = """\
+Make a dataset of long-document questions and transcriptions from PDFs.
+
+A CORPUS is a folder (searched with all its sub-folders), a PDF, or a text file with one path a line.
+The dataset is written to --out; load_dataset("mmprolong", "extract_multi") finds it there.
+If the build is interrupted, run the same command again: it goes on where it was.
+"""
+
+BUILD_EXAMPLES = """\
+examples:
+  mmprolong build ~/pdfs                                  all five configs, into ./mmprolong
+  mmprolong build ~/pdfs --dry-run                        the plan: documents, tokens, shards, time, bytes
+  mmprolong build ~/pdfs --set select.pages=[8,50]        also shorter documents
+  mmprolong build a.pdf b.pdf --out small --format both   Parquet in ./small, WebDataset in ./small-wds
+  mmprolong recipe > recipe.yaml                          every setting with its meaning, to edit
+  mmprolong build ~/pdfs --recipe recipe.yaml
+
+exit codes: 0 done, 1 failed, 2 wrong arguments or settings, 130 interrupted (run it again to go on)
+"""
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the sub-command."""
+    build = commands.add_parser(
+        "build",
+        help="PDFs -> dataset",
+        description=BUILD_HELP,
+        epilog=BUILD_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    build.add_argument("corpus", nargs="+", metavar="CORPUS", help="folder, PDF, or text file of paths")
+    build.add_argument("--out", type=Path, default=Path("mmprolong"), metavar="DIR", help="default: ./mmprolong")
+    build.add_argument("--recipe", type=Path, metavar="FILE", help="YAML with settings (see 'mmprolong recipe')")
+    build.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides",
+        help="one setting, such as select.pages=[8,50]; may be repeated",
+    )  # fmt: skip
+    build.add_argument("--workers", type=int, metavar="N", help="processes; default: one a CPU")
+    build.add_argument(
+        "--format", choices=("parquet", "webdataset", "both"), default="parquet",
+        help="container of the shards (default: parquet); both: the second one in DIR-wds",
+    )  # fmt: skip
+    build.add_argument("--no-report", action="store_true", help="do not draw DIR/report (mmprolong inspect draws it)")
+    build.add_argument("--dry-run", action="store_true", help="print the plan and build nothing")
+    build.set_defaults(run=_build)
+
+
+def _build(options: argparse.Namespace) -> int:
+    from ..console import ProgressDisplay, print_plan, print_summary
+    from ..pipeline import Build, default_workers
+
+    recipe = load_settings(Recipe, options.recipe, options.overrides)
+    recipe.validate()
+    workers = options.workers if options.workers is not None else default_workers()
+    if workers < 1:
+        raise SettingsError(f"--workers {workers}: must be at least 1")
+    output, errors = Console(), Console(stderr=True)
+    display = ProgressDisplay(errors)
+    build = Build(options.corpus, options.out, recipe, workers, options.format, display)
+    if options.dry_run:
+        with display:
+            plan, _ = build.plan()
+        print_plan(output, plan, recipe, workers)
+        return 0
+    started = time.monotonic()
+    with display:
+        result = build.run()
+    seconds = time.monotonic() - started
+    pages = [] if options.no_report else _write_reports(build, result)
+    print_summary(output, result, recipe, seconds)
+    for page in pages:
+        output.print(f"Report:  {page}", highlight=False, soft_wrap=True)
+    output.print(f"Check it: mmprolong verify {options.out}", highlight=False, soft_wrap=True)
+    return 0
+
+
+def _write_reports(build: Build, result: BuildResult) -> list[Path]:
+    """The HTML report of every dataset made; drawn again only where something was built."""
+    from ..parsed import ParsedDocuments
+    from ..report import write_report
+
+    pages = []
+    for root in result.roots:
+        page = root / "report" / "index.html"
+        if not (result.already_complete and page.is_file()):
+            page = write_report(root, documents=ParsedDocuments(build.workspace(), result.plan))
+        pages.append(page)
+    return pages

@@ -1,0 +1,73 @@
+"""The command ``mmprolong``: finds its sub-commands, shows errors as one message, sets exit codes.
+
+A sub-command is a module with ``add(commands)``, which adds one sub-parser and sets ``run`` on it. The packages name
+theirs in ``setup.cfg`` under the entry point ``mmprolong.commands``, so that none of them has to know another one. Such
+a module is imported for every call of the command: what is heavy is imported where it is used.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from importlib import metadata
+from types import FrameType
+
+from rich.console import Console
+
+from .errors import MMProLongError
+
+ORDER = ("build", "verify", "inspect", "recipe")
+"""The order of the sub-commands in ``mmprolong --help``; others follow by name."""
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM arrived; handled like Ctrl-C, with another exit code."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command. Returns the exit code."""
+    errors = Console(stderr=True)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    run: Callable[[argparse.Namespace], int] | None = getattr(options, "run", None)
+    if run is None:
+        parser.print_help()
+        return 2
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        return run(options)
+    except MMProLongError as error:
+        errors.print("error:", style="bold red", end=" ", highlight=False)
+        errors.print(str(error), markup=False, highlight=False, soft_wrap=True)
+        return error.exit_code
+    except KeyboardInterrupt as interrupt:
+        errors.print("Stopped. What is complete is kept; run the same command again to go on.", highlight=False)
+        return 143 if isinstance(interrupt, Terminated) else 130
+    except BrokenPipeError:  # the reader of our output has gone, as in `mmprolong recipe | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise Terminated
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="mmprolong",
+        description="Long-document vision-language training data from PDFs, with evidence for every answer.",
+        epilog="Start with: mmprolong build FOLDER_OF_PDFS --dry-run",
+    )
+    parser.add_argument("--version", action="version", version=f"mmprolong {metadata.version('mmprolong')}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    points = {point.name: point for point in metadata.entry_points(group="mmprolong.commands")}
+    for name in [*(name for name in ORDER if name in points), *sorted(set(points) - set(ORDER))]:
+        points[name].load().add(commands)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
