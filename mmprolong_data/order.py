@@ -1,8 +1,8 @@
 """The order of an epoch: shuffle, mixture, packing and steps, as pure functions of (index, seed, epoch).
 
-Nothing here reads a file or draws from a generator with a state: random numbers are a hash of a counter (splitmix64, the
-finaliser of Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014), so that an order is the same
-for every release of NumPy and on every machine. One million samples are planned in about a second.
+Nothing here reads a file or draws from a generator with a state: random numbers are a hash of a counter (splitmix64,
+the finaliser of Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014), so that an order is the
+same for every release of NumPy and on every machine. One million samples are planned in about a second.
 """
 
 from __future__ import annotations
@@ -73,8 +73,7 @@ def plan_epoch(
     """
     counts = epoch_counts([len(lengths) for lengths in tokens], weights, samples)
     rows = [
-        draw(len(lengths), count, epoch, seed, name)
-        for lengths, count, name in zip(tokens, counts, names, strict=True)
+        draw(len(lengths), count, epoch, seed, name) for lengths, count, name in zip(tokens, counts, names, strict=True)
     ]
     mixed = interleave(counts, seed, epoch)
     source = np.repeat(np.arange(len(counts)), counts)[mixed]
@@ -117,8 +116,8 @@ def epoch_counts(sizes: Sequence[int], weights: Sequence[float], samples: int | 
 def draw(size: int, count: int, epoch: int, seed: int, name: str) -> Ints:
     """The rows that epoch ``epoch`` takes from a config of ``size`` samples.
 
-    A config is an endless row of shuffled passes over its samples, of which every epoch takes the next ``count``: over the
-    epochs every sample is used before any is used again, however small the config's share is.
+    A config is an endless row of shuffled passes over its samples, of which every epoch takes the next ``count``: over
+    the epochs every sample is used before any is used again, however small the config's share is.
     """
     start, stop = epoch * count, (epoch + 1) * count
     if start == stop:
@@ -146,8 +145,8 @@ def best_fit(lengths: Ints, max_tokens: int, window: int) -> tuple[Ints, Ints]:
     """Best-fit-decreasing packing of every ``window`` consecutive samples.
 
     Returns:
-        ``(order, starts)``: the samples, pack after pack, and where each pack starts. Packs follow each other as their first
-        samples do, and so do the samples of a pack, so that length does not decide when a sample comes.
+        ``(order, starts)``: the samples, pack after pack, and where each pack starts. Packs follow each other as their
+        first samples do, and so do the samples of a pack, so that length does not decide when a sample comes.
     """
     count = len(lengths)
     bin_of = np.empty(count, np.int64)
@@ -180,7 +179,8 @@ def best_fit(lengths: Ints, max_tokens: int, window: int) -> tuple[Ints, Ints]:
 
 
 def sort_steps(lengths: Ints, order: Ints, starts: Ints, packs_per_step: int) -> tuple[Ints, Ints]:
-    """Sort the packs of every step by attention cost, dearest first; neighbours, which run together, then cost the same.
+    """Sort the packs of every step by attention cost, dearest first; neighbours, which run together, then cost the
+    same.
 
     The cost of a pack is the sum of its samples' squared lengths. A last step with fewer packs is sorted as well.
     """

@@ -39,8 +39,8 @@ def empty_patches(pages: Sequence[Bytes]) -> tuple[Pixels, npt.NDArray[np.int64]
     """An uninitialised buffer for all pages of a sample, and their grids.
 
     Returns:
-        ``(pixels, grid_thw)``: uint8, shape (patches of all pages, 588); int64, shape (pages, 3): 1, rows and columns of
-        patches.
+        ``(pixels, grid_thw)``: uint8, shape (patches of all pages, 588); int64, shape (pages, 3): 1, rows and columns
+        of patches.
 
     Raises:
         ValueError: see ``page_grid``; names the page.
@@ -120,8 +120,8 @@ def _patch_rgb(page: Pixels, out: Pixels, layout: Layout) -> None:
 def _patch_rgbx(page: Pixels, out: Pixels) -> None:
     """Rows of patches, channel by channel, of a page of four bytes a pixel, shape (height, width, 4).
 
-    A pixel is one integer here: channels come apart by shifts and narrowing casts, which compilers vectorise, in bands that
-    stay in the CPU's cache. Two thirds of the time of the plain transposition.
+    A pixel is one integer here: channels come apart by shifts and narrowing casts, which compilers vectorise, in bands
+    that stay in the CPU's cache. Two thirds of the time of the plain transposition.
     """
     height, width, _ = page.shape
     rows, columns = height // FACTOR, width // FACTOR
