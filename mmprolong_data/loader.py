@@ -286,8 +286,8 @@ class PageStream:
             self._epoch, self._position = epoch, 0
 
     def state_dict(self) -> dict[str, Any]:
-        """The position after the packs that were handed out so far, and the settings that it is valid for.
-        JSON-able.""" return {
+        """The position after the packs handed out so far, and the settings that it is valid for. JSON-able."""
+        return {
             "version": STATE_VERSION, "epoch": self._epoch, "position": self._position, "settings": self._settings,
         }  # fmt: skip
 

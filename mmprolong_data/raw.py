@@ -1,5 +1,4 @@
-"""One sample out of its bytes, without a copy of its pages: what both containers look like to a reader that has an
-index."""
+"""One sample out of the bytes that the index names, in both containers, without a copy of its pages."""
 
 from __future__ import annotations
 
