@@ -69,7 +69,7 @@ class Reader:
             if metadata is not None and not fresh:
                 self._footers.move_to_end(entry.shard)
                 return metadata
-        metadata = footer(self._source, entry.shard, entry.shard_bytes)
+        metadata = footer(self._source, entry.shard, entry.shard_bytes, fresh=fresh)
         with self._lock:
             self._footers[entry.shard] = metadata
             if len(self._footers) > FOOTERS:

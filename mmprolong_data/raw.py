@@ -111,21 +111,22 @@ def _length(view: memoryview, position: int, heads: dict[int, int], short: int) 
     return head & bits, position + 1
 
 
-def footer(source: Source, name: str, size: int) -> pq.FileMetaData:
+def footer(source: Source, name: str, size: int, *, fresh: bool = False) -> pq.FileMetaData:
     """The footer of a Parquet shard.
 
     Args:
         source, name: Where it lies.
         size: Of the file, in bytes (the manifest knows).
+        fresh: See ``Source.read``.
 
     Raises:
         FormatError: missing, cut, damaged, or not a shard of this format.
     """
     where = f"{source.root}/{name}"
-    tail = source.read(name, max(0, size - FOOTER_GUESS), min(size, FOOTER_GUESS))
+    tail = source.read(name, max(0, size - FOOTER_GUESS), min(size, FOOTER_GUESS), fresh=fresh)
     needed = int.from_bytes(tail[-8:-4], "little") + 8
     if len(tail) < needed <= size:
-        tail = source.read(name, size - needed, needed)
+        tail = source.read(name, size - needed, needed, fresh=fresh)
     metadata: pq.FileMetaData = open_parquet(cast(BinaryIO, RangeFile(tail, size - len(tail), size)), where).metadata
     return metadata
 

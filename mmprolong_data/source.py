@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from .errors import FormatError, MMProLongError
+from .errors import FormatError, MMProLongError, missing_extra
 
 Buffer = bytes | memoryview
 MAX_OPEN = 128
@@ -226,7 +226,11 @@ class FsspecSource:
                 try:
                     # An instance of this process: fsspec's cached ones do not survive a fork.
                     system, path = fsspec.core.url_to_fs(self._url, skip_instance_cache=True, **self._options)
-                except (ValueError, ImportError) as error:
+                except ImportError as error:
+                    if self._url.startswith("http"):
+                        raise missing_extra("aiohttp", "http") from None
+                    raise SourceError(f"{self.root}: cannot be opened: {error}") from None
+                except ValueError as error:
                     raise SourceError(f"{self.root}: cannot be opened: {error}") from None
                 self._system = (system, str(path).rstrip("/"))
             opened: tuple[Any, str] = self._system
