@@ -142,6 +142,11 @@ class Prefetcher:
                 self._pump()
             yield head
 
+    def queued(self) -> list[Item]:
+        """The samples that are on their way, in order."""
+        with self._lock:
+            return list(self._queue)
+
     def close(self) -> None:
         """Stop; what is being read or decoded is thrown away."""
         with self._lock:
