@@ -156,7 +156,7 @@ def peers(work: Path) -> str:
     return str(python)
 
 
-def run(*words: object, patience: float = 120) -> dict[str, Any]:
+def run(*words: object, patience: float = 60) -> dict[str, Any]:
     """Run one job and read its result. A file and a session of its own: some peers leave processes behind."""
     python, *arguments = map(str, words)
     with tempfile.TemporaryFile("w+") as output:
@@ -173,7 +173,7 @@ def run(*words: object, patience: float = 120) -> dict[str, Any]:
             process.wait()
         output.seek(0)
         lines = [line for line in output.read().splitlines() if line.strip()]
-    results = [line for line in lines if line.startswith('{"')]
+    results = [line for line in lines if line.startswith("{")]
     if code or not results:
         reason = next((line for line in reversed(lines) if "Error" in line), code)
         raise RuntimeError(reason if code == 1 else code)
