@@ -69,18 +69,18 @@ def _cloze(proof: Proof, pages: Sequence[PageText], scope: Span) -> Finding:
 
 def _rows(header: Sequence[str], rows: Sequence[Sequence[str]], page: PageText) -> Finding:
     for cell in header:
-        if squash(cell) not in page.squashed:
+        if not page.holds_row([cell]):
             return Finding(missing=f"no column {cell!r} on the page")
     for row in rows:
-        if squash("".join(row)) not in page.squashed:
+        if not page.holds_row(row):
             return Finding(missing=f"no row {row[0]!r} with these cells on the page")
     return Finding()
 
 
 def _row_rival(row: Sequence[str], page: PageText) -> str:
     key, whole = fold(row[0]) + " ", fold(" ".join(row))
-    for line in page.lines:
-        if line.startswith(key) and line != whole and line.count(" ") == whole.count(" "):
+    for line in page.rows:
+        if line.startswith(key) and squash(line) != squash(whole) and line.count(" ") == whole.count(" "):
             return f"another row begins with {row[0]!r}: {line[:60]!r}"
     return ""
 
@@ -228,11 +228,13 @@ def check_table(proof: Proof, pages: Sequence[PageText]) -> Finding:
     found = _rows(proof["header"], proof["rows"], page)
     if found.missing:
         return found
-    wanted = [fold(" ".join(row)) for row in proof["rows"]]
-    places = [page.lines.index(line) for line in wanted if line in page.lines]
-    if len(places) == len(wanted):
-        between = page.lines[min(places) : max(places) + 1]
-        extra = [line for line in between if line not in wanted]
+    wanted = [squash("".join(row)) for row in proof["rows"]]
+    places = [next((i for i, line in enumerate(page.squashed_rows) if row in line), -1) for row in wanted]
+    if -1 not in places:
+        if places != sorted(set(places)):
+            return Finding(rival="the rows do not stand below one another in this order")
+        between = range(places[0], places[-1] + 1)
+        extra = [page.rows[i] for i in between if i not in places]
         if extra:
             return Finding(rival=f"a line between the rows is no row: {extra[0][:60]!r}")
     for row in proof["rows"]:

@@ -12,6 +12,7 @@ from typing import Any
 from mmprolong_data.schema import ANSWER_FORMATS, EVIDENCE_SOURCES, VQA_CONFIGS
 
 from ..blocks import Document
+from .asked import not_asked
 from .operations import FACTS, Finding, check_fact, check_table, operand_pages, recompute
 from .page_text import PageText, pages_of
 from .protocol import Answer, Candidate
@@ -28,7 +29,7 @@ class Verdict:
 
 
 def verify_candidate(
-    candidate: Candidate, document: Document, page_texts: Sequence[str] | None = None
+    candidate: Candidate, document: Document, page_texts: Sequence[str] | Sequence[PageText] | None = None
 ) -> list[Verdict]:
     """Check a candidate. It is good if every verdict is ``ok``; a failed check of the form ends the list.
 
@@ -36,8 +37,8 @@ def verify_candidate(
         candidate: From any generator. A proof that ``operations`` knows is checked fact by fact and recomputed; without
             one, the answer has to stand on the evidence pages.
         document: Its document.
-        page_texts: The text of every page, one layout line a line; by default that of the blocks. A second extractor's
-            text makes the check independent of the parser.
+        page_texts: The text of every page, one layout line a line, or a ``SecondText``: a second extractor makes the
+            check independent of the parser. By default that of the blocks.
     """
     form = _form(candidate, document)
     if form:
@@ -138,11 +139,13 @@ def _known(proof: dict[str, Any]) -> bool:
 
 
 def _proof(candidate: Candidate, pages: Sequence[PageText], english: bool) -> Iterator[tuple[str, str]]:
-    """The checks ``answer``, ``rival`` and ``recompute``."""
+    """The checks ``question``, ``answer``, ``rival`` and ``recompute``."""
     proof = candidate.proof
     if not _known(proof):
         yield "answer", _stands(candidate, pages)
         return
+    missing = not_asked(proof, candidate.question)
+    yield "question", f"it does not name {missing[:60]!r}, which its proof stands on" if missing else ""
     findings = list(_findings(candidate, proof, pages))
     yield "answer", next((finding.missing for finding in findings if finding.missing), "")
     yield "rival", next((finding.rival for finding in findings if finding.rival), "")
