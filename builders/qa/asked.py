@@ -27,11 +27,15 @@ def _names(proof: Mapping[str, Any]) -> Iterator[str]:
     if "pick" in proof:
         yield str(proof["pick"])  # the section whose parts are asked for: the parts themselves are the answer
         return
-    if operation in ("count", "labels"):
+    if operation in ("count", "labels", "sections", "section_count"):
         return
     if "operands" in proof:
         for operand in proof["operands"]:
-            if operation in ("order", "page_gap", "page_numbers"):
+            if operation == "under" and operand["operation"] == "heading":
+                continue
+            if operand["operation"] == "caption":
+                yield str(operand["label"])
+            elif operation in ("order", "page_gap", "page_numbers"):
                 yield str(operand["value"])
             else:
                 yield from _names(operand)
@@ -43,17 +47,21 @@ def _names(proof: Mapping[str, Any]) -> Iterator[str]:
         yield from (proof["row"][0], proof["header"][proof["column"]])
     elif operation == "caption":
         yield proof["label"]
-    elif operation == "caption_label":
+    elif operation in ("caption_label", "place"):
         yield proof["value"]
     elif operation in ("list_item", "list_length"):
         yield proof["lead"]
     elif operation in ("term_pages", "term_count"):
         yield proof["term"]
+    elif operation == "page_break":
+        yield proof["begin"]
     elif operation == "phrase":
         yield from (str(proof[name]) for name in ("acronym", "term", "asked") if name in proof)
         if not any(name in proof for name in ("acronym", "term", "asked")):
             yield from (str(proof[name]) for name in ("before", "prefix") if proof.get(name))
     elif operation == "heading":
         yield from (str(proof[name]) for name in ("asked",) if name in proof)
+    elif operation == "column_share":
+        yield from (proof["header"][proof["column"]], proof["rows"][proof["index"]][0])
     elif operation in _BY_HEADER:
         yield proof["header"][proof["column"]]

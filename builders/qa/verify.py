@@ -13,7 +13,9 @@ from mmprolong_data.schema import ANSWER_FORMATS, EVIDENCE_SOURCES, VQA_CONFIGS
 
 from ..blocks import Document
 from .asked import not_asked
-from .operations import FACTS, Finding, check_fact, check_table, operand_pages, recompute
+from .computing import recompute
+from .layout_proofs import check_layout
+from .operations import FACTS, Finding, check_fact, check_table, operand_pages, operand_scope
 from .page_text import PageText, pages_of
 from .protocol import Answer, Candidate
 from .text import contains_words, fold, parse_number
@@ -150,7 +152,7 @@ def _proof(candidate: Candidate, pages: Sequence[PageText], english: bool) -> It
     yield "answer", next((finding.missing for finding in findings if finding.missing), "")
     yield "rival", next((finding.rival for finding in findings if finding.rival), "")
     try:
-        result = recompute(proof, pages, candidate.scope, english)
+        result = recompute(proof, english)
     except ValueError as error:
         yield "recompute", str(error)
         return
@@ -161,9 +163,8 @@ def _proof(candidate: Candidate, pages: Sequence[PageText], english: bool) -> It
 def _findings(candidate: Candidate, proof: dict[str, Any], pages: Sequence[PageText]) -> Iterator[Finding]:
     if "operands" in proof:
         for operand in proof["operands"]:
-            # The question names each of these pages: a value elsewhere is no rival.
-            scope = candidate.scope if operand["operation"] == "caption" else (operand["page"], operand["page"] + 1)
-            yield check_fact(operand, pages, scope)
+            yield check_fact(operand, pages, operand_scope(proof["operation"], operand, candidate.scope))
+        yield check_layout(proof, pages, candidate.scope)
     elif proof["operation"] in FACTS:
         yield check_fact(proof, pages, candidate.scope)
     elif "rows" in proof:
