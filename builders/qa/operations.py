@@ -138,6 +138,21 @@ def _phrase(proof: Proof, pages: Sequence[PageText], scope: Span) -> Finding:
             text = pages[number].squashed
             if text.count(before) > text.count(whole):
                 return Finding(rival=f"page {number}: {proof['before'][:40]!r} goes on in another way")
+    if "acronym" in proof:
+        return _acronym_rival(proof, pages, scope)
+    return Finding()
+
+
+def _acronym_rival(proof: Proof, pages: Sequence[PageText], scope: Span) -> Finding:
+    """``Other Words (LF)`` in the scope."""
+    bracket, meaning = f"({squash(proof['acronym'])})", squash(proof["value"])
+    for number in range(*scope):
+        text = pages[number].squashed
+        found = text.find(bracket)
+        while found > 0:
+            if text[found - 1].isalpha() and not text.endswith(meaning, 0, found):
+                return Finding(rival=f"page {number}: {proof['acronym']!r} stands for something else, too")
+            found = text.find(bracket, found + 1)
     return Finding()
 
 

@@ -195,6 +195,9 @@ def _stands(candidate: Candidate, pages: Sequence[PageText]) -> str:
 _LABEL = re.compile(r"\b(?:table|figure|fig\.|tab\.|listing|section|chapter|footnote|item)\s+[\d.]+\b", re.IGNORECASE)
 
 
+_VALUES = ("cloze", "field", "cell")
+
+
 def _leak(candidate: Candidate) -> str:
     """Whether the question gives its answer away. Choices that it offers are no leak (``proof["choices"]``)."""
     question = candidate.question
@@ -204,7 +207,8 @@ def _leak(candidate: Candidate) -> str:
     answer = candidate.answer
     if isinstance(answer, (int, float)):
         bare = _LABEL.sub(" ", _PAGES.sub(" ", question))
-        forms = {str(answer), f"{answer:,}", str(candidate.proof.get("value", answer))}
+        printed = candidate.proof.get("value", answer) if candidate.proof.get("operation") in _VALUES else answer
+        forms = {str(answer), f"{answer:,}", str(printed)}
         if any(contains_words(bare, form) for form in forms):
             return f"the question holds the number {answer}"
         return ""

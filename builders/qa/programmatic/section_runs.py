@@ -47,7 +47,7 @@ class SectionsOfRange(Family):
     weight = 0.8
     wordings = (
         "Which numbered headings stand on pages {range}? List their titles in order, without the numbers.",
-        "List, in order, the titles of all numbered sections and subsections that begin on pages {range}. Omit numbers.",
+        "In order, list the titles of all numbered (sub)sections that begin on pages {range}, without numbers.",
         "Go through pages {range} and collect every numbered heading. Give the titles alone, in order.",
         "What are the titles of the numbered sections (of any level) beginning on pages {range}, in order?",
         "Make an outline of pages {range}: list all numbered headings in order, leaving out their numbers.",

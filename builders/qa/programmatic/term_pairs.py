@@ -31,7 +31,7 @@ class TermBoth(Family):
         "List the pages among pages {range} on which “{a}” and “{b}” both occur, in ascending order.",
         "On which pages of pages {range} do you find “{a}” as well as “{b}”? List their numbers in ascending order.",
         "Search pages {range} for the words “{a}” and “{b}”. Which pages mention both? List them in ascending order.",
-        "Which pages in the range {range} mention “{a}” and also “{b}”? Answer with an ascending list of page numbers.",
+        "Which of the pages {range} mention “{a}” and also “{b}”? Answer with an ascending list of page numbers.",
     )
 
     def drafts(self, facts: FactIndex, segment: Segment) -> Iterator[Draft]:
@@ -60,7 +60,7 @@ class TermMost(Family):
         "Compare the words {words}: which one appears on most of the pages {range}?",
         "Count, for pages {range}, the pages on which each of the words {words} occurs. Which word has the most?",
         "Of {words}, which word is found on more of the pages {range} than the others?",
-        "For each of the words {words}, note the pages among {range}, pages that contain it. Which word has most pages?",
+        "For each of the words {words}, count the pages among pages {range} that contain it. Which has most pages?",
     )
 
     def drafts(self, facts: FactIndex, segment: Segment) -> Iterator[Draft]:

@@ -12,7 +12,7 @@ from .proofs import combined, quote_proof, section_proof
 from .quote_places import quoted
 
 _WORDINGS = (
-    "Under which numbered heading on pages {range} does the passage “{quote}” stand? Give its title without the number.",
+    "Under which numbered heading on pages {range} does the passage “{quote}” stand? Give its title without number.",
     "Pages {range}: which numbered section or subsection contains “{quote}”? Give the title without the number.",
     "To which numbered heading does the text “{quote}” belong, on pages {range}? Leave the number out.",
     "Find “{quote}” on pages {range}. What is the title of the nearest numbered heading above it, without the number?",
