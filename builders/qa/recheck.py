@@ -23,23 +23,23 @@ def recheck_task(payload: dict[str, Any]) -> dict[str, Any]:
     """Check all questions of one document.
 
     Args:
-        payload: ``{"path", "doc_id", "settings": recipe.Parse as a dict, "records": [...]}``; a record has the columns of
-            a sample but its images.
+        payload: ``{"path", "doc_id", "settings": recipe.Parse as a dict, "records": [...]}``; a record has the
+            columns of a sample but its images.
 
     Returns:
-        ``{"results": [{"id", "state", "check", "reason"}]}``; ``state`` is ``ok``, ``failed``, ``scanned`` (the evidence
-        has no text layer, and cannot be checked without OCR) or ``changed`` (the file is not the one that was built).
+        ``{"results": [{"id", "state", "check", "reason"}]}``; ``state`` is ``ok``, ``failed``, ``scanned`` (the
+        evidence has no text layer: OCR would have to read it) or ``changed`` (the file is another one).
 
     Raises:
         DocumentError: any reason code of opening and parsing.
     """
     try:
-        data = Path(real_path(payload["path"])).read_bytes()
+        with Path(real_path(payload["path"])).open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise DocumentError("unreadable", error.strerror or type(error).__name__) from None
-    if hashlib.sha256(data).hexdigest() != payload["doc_id"]:
+    if digest != payload["doc_id"]:
         return {"results": [_result(record, "changed", "file") for record in payload["records"]]}
-    del data
     with open_pdf(payload["path"]) as pdf:
         document = parse_document(pdf, payload["doc_id"], from_plain(Parse, payload["settings"]))
     results = []

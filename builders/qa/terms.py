@@ -59,14 +59,16 @@ _DEFINITION = re.compile(
     r"(?P<meaning>[^\W\d_].{10,180})\.\Z"
 )
 _IS_A = re.compile(
-    r"(?:An? (?P<generic>[a-zA-Z][\w-]*(?: [a-zA-Z][\w-]*){0,2}?)|(?P<name>[A-Z][\w-]{2,})) is (?P<meaning>an? .{15,140})\.\Z"
+    r"(?:An? (?P<generic>[a-zA-Z][\w-]*(?: [a-zA-Z][\w-]*){0,2}?)|(?P<name>[A-Z][\w-]{2,}))"
+    r" is (?P<meaning>an? .{15,140})\.\Z"
 )
 """``A valve is a ...``, ``TikZ is a ...``: a kind or a name, not a thing that the text spoke of before."""
 _FRAME = re.compile(r"\b(?:defined|refers|stands|short for|denotes|is an?)\b")
 _NO_TERM_WORDS = (
-    "it this that these those which they he she we there here what each one if when but and or as since because although"
-    " while so then thus hence however another note in on for at by with from all some any no both its their our my your"
-    " of course following above latter former first second only main same other result problem reason case below next last"
+    "it this that these those which they he she we there here what each one if when but and or as since because"
+    " although while so then thus hence however another note in on for at by with from all some any no both its their"
+    " our my your of course following above latter former first second only main same other result problem reason case"
+    " below next last"
 )
 _NO_TERM = re.compile(rf"(?:{'|'.join(_NO_TERM_WORDS.split())}|\w+ly|\w+ing)\b", re.IGNORECASE)
 _NO_MEANING = re.compile(

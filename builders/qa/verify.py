@@ -20,6 +20,18 @@ from .page_text import PageText, pages_of
 from .protocol import Answer, Candidate
 from .text import contains_words, fold, parse_number
 
+CHECKS = {
+    "format": "the answer has its format, and pages, sources and ranges are possible ones",
+    "anchor": "the question names the pages or the section that it is about",
+    "evidence": "the evidence lies in the segment and in what the question names, on as many pages as its config asks",
+    "question": "the question names what its proof stands on",
+    "answer": "the facts stand on the evidence pages, in the text of a second extractor",
+    "rival": "no other value answers the question within its scope",
+    "recompute": "the answer follows from the facts",
+    "leak": "the question does not give the answer away",
+}
+"""Every check, in order, and what it asks."""
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
