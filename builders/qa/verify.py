@@ -98,16 +98,21 @@ def _form(candidate: Candidate, document: Document) -> str:
 
 
 _QUOTED = re.compile(r"“[^”]*”")
-_PAGES = re.compile(r"\bpages?\s+((?:\d+(?:\s?[-–]\s?\d+)?(?:,\s*|\s+and\s+|\s+or\s+|\s+to\s+)?)+)", re.IGNORECASE)
-_RANGE = re.compile(r"(\d+)(?:\s?(?:[-–]|to)\s?(\d+))?")
-_UNANCHORED = re.compile(r"\b(?:the|this|whole|entire)\s+(?:whole\s+|entire\s+)?(?:document|file|pdf)\b", re.IGNORECASE)
+_NUMBER_LIST = r"(?:\d+(?:\s?[-–]\s?\d+)?(?:,\s*|、|\s+(?:and|or|to|und|oder|bis|et|ou|à)\s+|[和至])?)+"
+_PAGES = re.compile(rf"\b(?:pages?|Seiten?)\s+({_NUMBER_LIST})|第\s?({_NUMBER_LIST})\s?页", re.IGNORECASE)
+_RANGE = re.compile(r"(\d+)(?:\s?(?:[-–至]|to|bis|à)\s?(\d+))?")
+_UNANCHORED = re.compile(
+    r"\b(?:the|this|whole|entire)\s+(?:whole\s+|entire\s+)?(?:document|file|pdf)\b|\b(?:le|ce|du) document\b"
+    r"|\b(?:das|im|dem|des|dieses) (?:\w+ )?(?:Dokuments?|PDF)\b|(?:整[个篇份]|本)(?:文[档件]|论文)|全文",
+    re.IGNORECASE,
+)
 
 
 def _named_pages(question: str) -> set[int]:
     """0-based pages that a question names outside of quotations."""
     named: set[int] = set()
     for match in _PAGES.finditer(_QUOTED.sub("“”", question)):
-        for first, last in _RANGE.findall(match[1]):
+        for first, last in _RANGE.findall(match[1] or match[2]):
             if int(last or first) - int(first) <= 5000:
                 named.update(range(int(first) - 1, int(last or first)))
     return named

@@ -8,7 +8,7 @@ from itertools import combinations
 from ...seeding import stable_int
 from ...segments import Segment
 from ..facts import FactIndex, NamedSection
-from .base import Draft, Family, Where, name_list
+from .base import Draft, Family, Names, Where, name_list
 from .proofs import combined, section_proof
 from .section_names import numbered
 
@@ -16,7 +16,7 @@ MOST = 7
 """Sections of a segment that combinations are made of."""
 
 
-def _quoted(sections: list[NamedSection]) -> str:
+def _quoted(sections: list[NamedSection]) -> Names:
     return name_list([f"“{section.bare_title}”" for section in sections])
 
 
