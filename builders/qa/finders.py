@@ -166,7 +166,7 @@ def find_numbers(body: Body, english: bool) -> list[NumberFact]:
     return [fact for fact in found if frames[fold(f"{fact.before}_{fact.after}")] == 1]
 
 
-_GAPPY = re.compile(r"\.\.\.|…|___")
+_GAPPY = re.compile(r"\.\.\.|…|___|\d{3} % ")  # the last one: numbered lines of a listing
 MOST_NUMBERS = 4
 
 
