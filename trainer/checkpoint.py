@@ -119,9 +119,7 @@ class Checkpoints:
             cause = (str(error).splitlines() or [type(error).__name__])[0][:300]
             raise MMProLongError(f"{path}: the checkpoint cannot be read ({cause}). Remedy: remove {path}") from error
         self._last = state["step"]
-        set_state_dict(
-            model, optimizer, model_state_dict=tensors["model"], optim_state_dict=tensors["optimizer"]
-        )
+        set_state_dict(model, optimizer, model_state_dict=tensors["model"], optim_state_dict=tensors["optimizer"])
         return state
 
     def _tensors(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Any]:

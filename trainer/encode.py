@@ -115,6 +115,10 @@ class ChatEncoder:
             raise MMProLongError("no turn of the conversation carries loss: there is no answer to learn")
         return encoded
 
+    def filler(self) -> Encoded:
+        """A document of one token that nothing is learnt from: for a rank that has no sample in a round."""
+        return Encoded(np.array([self._end]), np.array([IGNORED]), np.zeros((3, 1), np.int64), np.zeros(1, np.bool_))
+
     def decode(self, ids: Sequence[int]) -> str:
         """Token ids as text, special tokens left out."""
         text: str = self._tokenizer.decode(list(ids))

@@ -21,6 +21,7 @@ from .config import TrainConfig
 from .data import Feed, grouped, num_groups
 from .export import export_model
 from .guard import LossGuard, SignalFlag, StoppedRun
+from .images import PageDecoder
 from .metrics import MetricsLog, peak_flops, peak_memory, step_flops
 from .model import build_model, checkpoint_activations, freeze, layers, load_weights, materialize
 from .packed import PackedModel
@@ -55,7 +56,8 @@ class Trainer:
         self.optimizer = make_optimizer(self.model, config.optimizer)
         self._checkpoints = Checkpoints(self._out / "checkpoints", config.run.keep, config.run.async_checkpoint)
         vision = self.model_config.vision_config
-        source = open_source(config, self._folder, self.model_config, world.dp_rank, world.dp)
+        decoder = PageDecoder(int(vision.patch_size), int(vision.spatial_merge_size), config.data.threads)
+        source = open_source(config, self._folder, self.model_config, decoder, world)
         self.step = self.tokens = 0
         history: list[float] = []
         self._data_state: dict[str, Any] = source.state_dict()
@@ -67,8 +69,7 @@ class Trainer:
             source.load_state_dict(state["data"])
             say(f"Continuing from {newest}: step {self.step:,}, {self.tokens:,} tokens")
         self._guard = LossGuard(config.guard, history)
-        values = int(vision.in_channels) * int(vision.patch_size) ** 2
-        self._feed = Feed(source, world.sp_rank, world.sp, int(vision.spatial_merge_size), values)
+        self._feed = Feed(source, world.sp_rank, world.sp, decoder)
         self._log = None
         if world.rank == 0:
             self._log = MetricsLog(self._out, config.run.trackers, to_plain(config), self.step)
@@ -103,6 +104,20 @@ class Trainer:
             flag.restore()
             self._feed.close()
             self._checkpoints.finish()
+            if self._log is not None:
+                self._log.close()
+
+    def check(self) -> str:
+        """Make one batch and take no step."""
+        try:
+            batch = self._feed.next().batch
+            self._say(
+                f"First pack: {len(batch.keys)} samples, {batch.pages} pages, {batch.tokens:,} tokens,"
+                f" {batch.labelled:,} with loss, largest position {batch.max_position:,}. Everything goes together."
+            )
+            return "checked"
+        finally:
+            self._feed.close()
             if self._log is not None:
                 self._log.close()
 
@@ -174,7 +189,11 @@ class Trainer:
         peak = peak_flops(world.device)
         if peak is not None:
             flops = step_flops(
-                self._sizes, int(totals["tokens"]), int(totals["patches"]), int(totals["labelled"]), int(totals["squares"])
+                self._sizes,
+                int(totals["tokens"]),
+                int(totals["patches"]),
+                int(totals["labelled"]),
+                int(totals["squares"]),
             )
             values["mfu"] = flops / seconds / (peak * world.size)
         return values | grouped(tally.group_sums, tally.group_counts)
@@ -293,7 +312,7 @@ def _sizes(model: torch.nn.Module, config: Any) -> dict[str, int]:
     }
 
 
-def run_training(config: TrainConfig, world: World) -> str:
+def run_training(config: TrainConfig, world: World, check: bool = False) -> str:
     """Build a ``Trainer`` and run it, telling the user on the first rank."""
 
     def say(line: str) -> None:
@@ -301,4 +320,5 @@ def run_training(config: TrainConfig, world: World) -> str:
             sys.stdout.write(line + "\n")
             sys.stdout.flush()
 
-    return Trainer(config, world, say).run()
+    trainer = Trainer(config, world, say)
+    return trainer.check() if check else trainer.run()

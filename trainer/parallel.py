@@ -100,9 +100,7 @@ def check_heads(text_config: Any, sp: int) -> None:
         )
 
 
-def shard(
-    root: nn.Module, units: Sequence[nn.Module], mesh: DeviceMesh, compute: torch.dtype, offload: bool
-) -> None:
+def shard(root: nn.Module, units: Sequence[nn.Module], mesh: DeviceMesh, compute: torch.dtype, offload: bool) -> None:
     """Shard parameters, gradients and optimizer states over all processes (FSDP2).
 
     Gradients are summed, never averaged: the trainer divides once by the number of labelled tokens of the step, so that every
@@ -115,9 +113,7 @@ def shard(
         compute: Type of the gathered parameters; the shards and the reduction are float32.
         offload: Keep the shards, and so gradients and optimizer states, in host memory.
     """
-    policy = MixedPrecisionPolicy(
-        param_dtype=None if compute == torch.float32 else compute, reduce_dtype=torch.float32
-    )
+    policy = MixedPrecisionPolicy(param_dtype=None if compute == torch.float32 else compute, reduce_dtype=torch.float32)
     offload_policy = CPUOffloadPolicy() if offload else OffloadPolicy()
     for module in [*units, root]:
         fully_shard(module, mesh=mesh, mp_policy=policy, offload_policy=offload_policy)

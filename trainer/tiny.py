@@ -90,6 +90,32 @@ def tiny_config(
     return Qwen3VLConfig(text_config=text, vision_config=vision, **common)
 
 
+def make_tiny_model(folder: Path, dataset: Path, seed: int = 0) -> int:
+    """A tiny Qwen2.5-VL for a dataset: its tokenizer learns from the dataset's texts. Returns the number of parameters.
+
+    Raises:
+        MMProLongError: no dataset there, or ``folder`` is in use.
+    """
+    from mmprolong_data.errors import MMProLongError
+    from mmprolong_data.loader import PageStream
+    from mmprolong_data.manifest import read_manifest
+
+    from .model import build_model
+
+    if folder.exists() and any(folder.iterdir()):
+        raise MMProLongError(f"{folder}: exists and is not empty. Remedy: another folder, or remove it")
+    configs = read_manifest(dataset).configs()
+    texts = []
+    for pack in PageStream(dataset, configs, pixels=None, pack=False, max_tokens=1 << 24):
+        for sample in pack.samples:
+            for message in sample.record["messages"]:
+                texts += [part["text"] for part in message["content"] if part["text"]]
+    vocabulary = write_tokenizer(folder, [*texts, "system", "user", "assistant"])
+    config = tiny_config("qwen2_5_vl", vocabulary, rope_theta=4e6)
+    write_tiny_model(folder, config, seed)
+    return sum(parameter.numel() for parameter in build_model(config).parameters())
+
+
 def write_tiny_model(folder: Path, config: Any, seed: int = 0) -> None:
     """Write a model folder with random weights: every matrix normal with 1/sqrt(columns), so that signals neither grow
     nor fade; norms 1, biases 0."""

@@ -89,9 +89,7 @@ def split_pages(patches: Sequence[int], ranks: int) -> list[int]:
     return [*bounds, len(patches)]
 
 
-def repartition(
-    features: Tensor, owned: Sequence[Sequence[int]], group: dist.ProcessGroup
-) -> Tensor:
+def repartition(features: Tensor, owned: Sequence[Sequence[int]], group: dist.ProcessGroup) -> Tensor:
     """Send feature rows from the ranks that encoded them to the ranks whose part of the sequence needs them.
 
     Args:
