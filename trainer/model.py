@@ -40,11 +40,16 @@ def build_model(config: Any) -> nn.Module:
 def materialize(model: nn.Module, device: torch.device) -> None:
     """Give the parameters (shards, after ``fully_shard``) memory, and move the buffers, without touching their values."""
     buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
-    tied = getattr(getattr(model, "config", None), "tie_word_embeddings", False)
+    names: dict[int, list[str]] = {}
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        names.setdefault(id(parameter), []).append(name)
     model.to_empty(device=device)
     for name, buffer in model.named_buffers():
         buffer.copy_(buffers[name])
-    assert not tied or model.lm_head.weight is model.model.language_model.embed_tokens.weight  # type: ignore[union-attr]
+    for first, *others in names.values():  # plain parameters (unlike sharded ones) lose what ties them together
+        for other in others:
+            owner, _, attribute = other.rpartition(".")
+            setattr(model.get_submodule(owner), attribute, model.get_parameter(first))
 
 
 def module_name(key: str) -> str:

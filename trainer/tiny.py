@@ -18,7 +18,7 @@ SPECIAL_TOKENS = (
 )  # fmt: skip
 
 
-def write_tokenizer(folder: Path, texts: Iterable[str], vocabulary: int = 1024) -> int:
+def write_tokenizer(folder: Path, texts: Iterable[str], vocabulary: int = 4096) -> int:
     """Train a byte-level BPE on ``texts`` and write ``tokenizer.json``. Returns the size of the vocabulary."""
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
