@@ -21,7 +21,8 @@ class Document:
 
     Attributes:
         encoded: Tokens, targets, positions.
-        pixels: uint8 [patches, C * p * p] in 2 x 2 merge-block order; None: ``pages`` are decoded when it is known which ones
+        pixels: uint8 [patches, C * p * p] in 2 x 2 merge-block order; None: ``pages`` are decoded when it is known
+        which ones
             this rank needs.
         grid_thw: [pages, 3] patches of each page.
         group: Which of the logged losses it counts to.

@@ -1,4 +1,4 @@
-"""From the stream of packs to batches: encode, check, cut out this rank's part; one thread ahead of the training loop."""
+"""From the stream of packs to batches: cut out this rank's part, one thread ahead of the training loop."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def group_of(source: str, tokens: int) -> int:
 
 
 def grouped(sums: list[float], counts: list[float]) -> dict[str, float]:
-    """Mean losses by source (``loss/extract_single``) and by length (``loss/len_0_8k``); groups without labels are absent."""
+    """Mean losses by source (``loss/extract_single``) and by length (``loss/len_0_8k``); empty ones are absent."""
     width = len(BUCKETS) + 1
     members = {f"loss/{name}": range(i * width, (i + 1) * width) for i, name in enumerate(GROUPS)}
     members |= {f"loss/{name}": range(i, num_groups(), width) for i, name in enumerate(bucket_names())}

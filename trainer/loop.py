@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import sys
 import time
@@ -22,10 +23,11 @@ from .data import Feed, grouped, num_groups
 from .export import export_model
 from .guard import LossGuard, SignalFlag, StoppedRun
 from .images import PageDecoder
-from .metrics import MetricsLog, peak_flops, peak_memory, step_flops
+from .metrics import METRICS_NAME, MetricsLog, peak_flops, peak_memory, step_flops
 from .model import build_model, checkpoint_activations, freeze, layers, load_weights, materialize
 from .packed import PackedModel
 from .parallel import World, check_heads, shard
+from .plot import plot_run
 from .prepare import load_config
 from .rope import base_of, check_built
 from .schedule import learning_rate, make_optimizer, scale_and_clip
@@ -106,6 +108,12 @@ class Trainer:
             self._checkpoints.finish()
             if self._log is not None:
                 self._log.close()
+                self._plot()
+
+    def _plot(self) -> None:
+        with contextlib.suppress(ImportError):  # matplotlib may be absent; the numbers are in metrics.jsonl
+            if self.step:
+                plot_run(self._out / METRICS_NAME, self._out / "metrics.png")
 
     def check(self) -> str:
         """Make one batch and take no step."""
@@ -209,8 +217,8 @@ class Trainer:
         packs = self.config.packs_per_step()
         if packs % self.world.dp:
             raise SettingsError(
-                f"config: run.global_batch_tokens = {self.config.run.global_batch_tokens:,}: {packs} packs a step cannot be"
-                f" spread over {self.world.dp} data-parallel processes"
+                f"config: run.global_batch_tokens = {self.config.run.global_batch_tokens:,}: {packs} packs a step"
+                f" cannot be spread over {self.world.dp} data-parallel processes"
             )
         return packs // self.world.dp
 
@@ -245,7 +253,8 @@ class Trainer:
         trained = sum(p.numel() for p in inner.parameters() if p.requires_grad)
         total = sum(p.numel() for p in inner.parameters())
         self._say(
-            f"Model: {self._folder}, {total:,} parameters, {trained:,} trained, RoPE base {base:g}, attention {kernel}\n"
+            f"Model: {self._folder}, {total:,} parameters, {trained:,} trained, RoPE base {base:g},"
+            f" attention {kernel}\n"
             f"Processes: {world.size} = dp {world.dp} x sp {world.sp} on {world.device.type};"
             f" a step: {config.packs_per_step()} packs of {config.data.max_tokens:,} tokens"
         )

@@ -32,8 +32,8 @@ ROLES = {"human": "user", "gpt": "assistant", "user": "user", "assistant": "assi
 class ShortContextPacks:
     """Packs of short samples, as a function of their number: the same on every rank and on every shape.
 
-    All samples are measured once (by rank 0, kept in ``run.out``). Those longer than a pack, or without an answer, are left
-    out and counted in ``left_out``.
+    All samples are measured once (by rank 0, kept in ``run.out``). Those longer than a pack, or without an answer,
+    are left out and counted in ``left_out``.
     """
 
     def __init__(self, config: TrainConfig, encoder: ChatEncoder, decoder: PageDecoder, world: World) -> None:
@@ -112,7 +112,7 @@ class ShortContextPacks:
 
 
 class MixedSource:
-    """Long and short packs in a fixed pattern: of ``n`` packs, counted over all ranks, ``floor(n * share)`` are short."""
+    """Long and short packs in a fixed pattern: of ``n`` packs over all ranks, ``floor(n * share)`` are short."""
 
     def __init__(self, long: StreamSource, short: ShortContextPacks, share: float, rank: int, ranks: int) -> None:
         """Mix. ``long`` must hand every pack to this process: it is told which ones to make."""

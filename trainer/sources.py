@@ -21,8 +21,8 @@ from .short_context import MixedSource, ShortContextPacks
 class StreamSource:
     """Long documents from a ``PageStream``, epoch after epoch, in whole steps.
 
-    The packs of an epoch that do not fill a last step are left out of that epoch (other ones in every epoch): so step ``k``
-    holds the same samples on any number of processes.
+    The packs of an epoch that do not fill a last step are left out of that epoch (other ones in every epoch): so step
+    ``k`` holds the same samples on any number of processes.
     """
 
     def __init__(
@@ -70,8 +70,8 @@ class StreamSource:
         packs = self._stream.plan.num_packs // self._step * self._step
         if packs == 0:
             raise MMProLongError(
-                f"{self._data.path}: too few samples: an epoch of this mixture fills {self._stream.plan.num_packs} packs,"
-                f" a step takes {self._step}. Remedy: smaller run.global_batch_tokens, or a larger dataset"
+                f"{self._data.path}: too few samples: an epoch of this mixture fills {self._stream.plan.num_packs}"
+                f" packs, a step takes {self._step}. Remedy: smaller run.global_batch_tokens, or a larger dataset"
             )
         return packs
 
@@ -99,7 +99,8 @@ class StreamSource:
         if total > self._data.max_tokens:
             raise MMProLongError(
                 f"{self._data.path}: a pack planned for {pack.num_tokens:,} tokens has {total:,}"
-                f" (data.max_tokens = {self._data.max_tokens:,}): the dataset counts fewer tokens than this model makes."
+                f" (data.max_tokens = {self._data.max_tokens:,}): the dataset counts fewer tokens than this"
+                " model makes."
                 " Remedy: build it with tasks.tokenizer = the model's tokenizer.json, and for this model's page size"
             )
         return documents or [filler(self._encoder)]
@@ -143,8 +144,8 @@ def open_source(config: TrainConfig, folder: Path, model_config: Any, decoder: P
     )
     if encoder.image_id != model_config.image_token_id:
         raise MMProLongError(
-            f"{folder}: tokenizer.json numbers <|image_pad|> {encoder.image_id}, config.json {model_config.image_token_id}:"
-            " they belong to different models"
+            f"{folder}: tokenizer.json numbers <|image_pad|> {encoder.image_id}, config.json"
+            f" {model_config.image_token_id}: they belong to different models"
         )
     share = config.short_context.share
     # Mixed with short packs, long ones do not go round the ranks in turn: every rank then steps through all of them.
@@ -168,8 +169,8 @@ def open_source(config: TrainConfig, folder: Path, model_config: Any, decoder: P
     labels = stream.manifest.recipe.get("tasks", {}).get("page_labels", data.page_labels)
     if labels != data.page_labels:
         raise SettingsError(
-            f"config: data.page_labels = {str(data.page_labels).lower()}: {data.path} was built with tasks.page_labels ="
-            f" {str(labels).lower()}"
+            f"config: data.page_labels = {str(data.page_labels).lower()}: {data.path} was built with tasks.page_labels"
+            f" = {str(labels).lower()}"
         )
     long = StreamSource(stream, encoder, decoder, config, ranks)
     if not share:

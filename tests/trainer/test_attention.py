@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from support.vlm import load_model, load_reference, make_document, reference_loss
-
-from mmprolong_data.errors import MMProLongError
 from mmprolong_trainer import attention
 from mmprolong_trainer.batch import make_batch
 from mmprolong_trainer.images import PageDecoder
 from mmprolong_trainer.packed import PackedModel
+from support.vlm import load_model, load_reference, make_document, reference_loss
+
+from mmprolong_data.errors import MMProLongError
 
 CPU = torch.device("cpu")
 

@@ -8,16 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from mmprolong_trainer.batch import make_batch
+from mmprolong_trainer.images import PageDecoder
+from mmprolong_trainer.packed import PIXEL_MEAN, PIXEL_STD, PackedModel
+from mmprolong_trainer.ulysses import repeat_heads, split_pages
 from PIL import Image
 from support.samples import document_pages
 from support.vlm import load_model, make_document
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from mmprolong_data.errors import FormatError
-from mmprolong_trainer.batch import make_batch
-from mmprolong_trainer.images import PageDecoder
-from mmprolong_trainer.packed import PIXEL_MEAN, PIXEL_STD, PackedModel
-from mmprolong_trainer.ulysses import repeat_heads, split_pages
 
 
 @pytest.mark.parametrize("patch", [14, 16])

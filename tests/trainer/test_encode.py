@@ -8,15 +8,16 @@ import jinja2
 import numpy as np
 import pytest
 import torch
+from mmprolong_trainer.encode import IGNORED, ChatEncoder
 from support.vlm import load_reference
 from tokenizers import Tokenizer
 
 from mmprolong_data.chat import build_messages
 from mmprolong_data.errors import MMProLongError
-from mmprolong_trainer.encode import IGNORED, ChatEncoder
 
 TEMPLATE = (
-    "{% if system and messages[0].role != 'system' %}<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n{% endif %}"
+    "{% if system and messages[0].role != 'system' %}"
+    "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n{% endif %}"
     "{% for message in messages %}<|im_start|>{{ message.role }}\n{% for part in message.content %}"
     "{% if part.type == 'image' %}<|vision_start|><|image_pad|><|vision_end|>{% else %}{{ part.text }}{% endif %}"
     "{% endfor %}<|im_end|>\n{% endfor %}"

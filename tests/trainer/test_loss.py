@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import nn
-
 from mmprolong_trainer.loss import cross_entropy_sums
+from torch import nn
 
 
 class Recorder(nn.Linear):

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 import torch
-from support.builds import run
-from support.vlm import HF_CLASSES, load_model, tiny_folder
-from transformers import AutoConfig
-
-from mmprolong_data.errors import MMProLongError
 from mmprolong_trainer.model import build_model
 from mmprolong_trainer.prepare import check_written, load_config, prepare_model
 from mmprolong_trainer.rope import base_of, check_built, scaled_base, set_base, with_legacy_keys
+from support.vlm import HF_CLASSES, load_model, tiny_folder
+from transformers import AutoConfig
+
+from mmprolong_data.cli import main
+from mmprolong_data.errors import MMProLongError
 
 
 def test_base_follows_from_the_context_ratio_as_in_the_paper() -> None:
@@ -142,15 +142,25 @@ def test_scaled_rope_and_unknown_models_are_refused(qwen2_5: Path, tmp_path: Pat
         load_config(tmp_path / "bert")
 
 
-def test_command_prepares_and_explains_what_is_wrong(qwen2_5: Path, tmp_path: Path) -> None:
-    done = run("prepare-model", qwen2_5, tmp_path / "out", "--rope-theta", "8e6")
-    assert "1e+06 -> 8e+06" in done.stdout
-    used = run("prepare-model", qwen2_5, tmp_path / "out", code=1)
-    assert "not empty" in used.stderr
-    absent = run("prepare-model", tmp_path / "absent", tmp_path / "other", code=1)
-    assert "neither a folder nor a Hub id" in absent.stderr
-    smaller = run("prepare-model", qwen2_5, tmp_path / "small", "--rope-theta", "1e5", code=1)
-    assert "smaller than the model's own base" in smaller.stderr
+def test_command_prepares_and_explains_what_is_wrong(
+    qwen2_5: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def call(*arguments: Path | str) -> tuple[int, str]:
+        code = main(["prepare-model", *map(str, arguments)])
+        output = capsys.readouterr()
+        return code, output.out + output.err
+
+    assert call(qwen2_5, tmp_path / "out", "--rope-theta", "8e6")[0] == 0
+    assert base_of(load_config(tmp_path / "out").text_config) == 8e6
+    for arguments, message in (
+        ((qwen2_5, tmp_path / "out"), "not empty"),
+        ((tmp_path / "absent", tmp_path / "other"), "neither a folder nor a Hub id"),
+        ((qwen2_5, tmp_path / "small", "--rope-theta", "1e5"), "smaller than the model's own base"),
+        (("tiny", tmp_path / "small"), "needs --dataset"),
+    ):
+        code, text = call(*arguments)
+        assert code != 0
+        assert message in " ".join(text.split())
     assert not (tmp_path / "small").exists()
 
 
