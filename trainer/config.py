@@ -54,7 +54,7 @@ class Data:
 
 @dataclass(frozen=True, slots=True)
 class ShortContext:
-    """Short chat or image data, mixed in to keep short-context abilities: a dataset with ``messages`` and ``images``."""
+    """Short chat or image data, mixed in to keep short-context abilities; a set with ``messages`` and ``images``."""
 
     path: str | None = None
     """A dataset that ``datasets.load_dataset`` or ``load_from_disk`` reads. Null: none."""

@@ -33,7 +33,8 @@ def build_model(config: Any) -> nn.Module:
     with _parameters_on_meta():
         model: nn.Module = kinds[config.model_type](config)
     if config.tie_word_embeddings:
-        model.lm_head.weight = model.model.language_model.embed_tokens.weight
+        tied: Any = model
+        tied.lm_head.weight = tied.model.language_model.embed_tokens.weight
     return model
 
 
