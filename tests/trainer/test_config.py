@@ -78,7 +78,7 @@ def test_only_what_decides_the_curve_identifies_a_run() -> None:
         {"optimizer": {"lr": 2e-5}},
         {"run": {"seed": 1}},
         {"data": {"pack": False}},
-        {"loss": {"on": "all"}},
+        {"loss": {"target": "all"}},
     ):
         assert from_plain(TrainConfig, {"model": {"path": "m"}} | changed).hash() != base.hash()
     assert from_plain(TrainConfig, to_plain(base)) == base
