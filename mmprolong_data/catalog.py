@@ -57,6 +57,13 @@ class ConfigIndex:
             tokens=int(self.tokens[number]), **column,
         )  # fmt: skip
 
+    def of_shard(self, shard: str) -> list[int]:
+        """The rows of a shard's samples, in their order in the shard."""
+        names = self._shards.dictionary.to_pylist()
+        code = names.index(shard) if shard in names else -1
+        rows = np.flatnonzero(self._shards.indices.to_numpy() == code)
+        return [int(row) for row in rows]
+
     def without(self, rows: Ints) -> ConfigIndex:
         """The same index less some rows."""
         kept = np.setdiff1d(np.arange(len(self)), rows)

@@ -11,12 +11,13 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from .catalog import Entry
 from .errors import FormatError
 from .patches import Layout, decode_page, empty_patches, page_rows
-from .raw import RawSample, footer, parquet_sample, tar_sample
+from .raw import RawSample, footer, parquet_table, raw_of_table, table_of_raw, tar_sample
 from .source import Source
 
 FOOTERS = 512
@@ -40,28 +41,37 @@ class Reader:
             FormatError: missing or damaged; names shard and key.
             SourceError: the bytes could not be fetched.
         """
+        return self._read(entry)[0]
+
+    def read_table(self, entry: Entry) -> pa.Table:
+        """Read a sample as a table of one row, columns as ``parquet_shards.arrow_schema``. Raises as ``read`` does."""
+        raw, table = self._read(entry)
+        return table if table is not None else table_of_raw(raw)
+
+    def _read(self, entry: Entry) -> tuple[RawSample, pa.Table | None]:
         try:
-            return self._read(entry, fresh=False)
+            return self._read_once(entry, fresh=False)
         except FormatError:
             if not self._source.remote:
                 raise
-        return self._read(entry, fresh=True)  # damaged on its way, or in a cache
+        return self._read_once(entry, fresh=True)  # damaged on its way, or in a cache
 
-    def _read(self, entry: Entry, fresh: bool) -> RawSample:
+    def _read_once(self, entry: Entry, fresh: bool) -> tuple[RawSample, pa.Table | None]:
         where = f"{self._source.root}/{entry.shard}: {entry.key}"
         data = self._source.read(entry.shard, entry.offset, entry.size, fresh=fresh)
+        table = None
         if entry.shard.endswith(".tar"):
             raw = tar_sample(data, where)
         else:
-            metadata = self._footer(entry, fresh)
-            raw = parquet_sample(data, entry.offset, entry.row, metadata, where)
+            table = parquet_table(data, entry.offset, entry.row, self._footer(entry, fresh), where)
+            raw = raw_of_table(table, where)
         if raw.record["id"] != entry.key:
             raise FormatError(f"{where}: another sample stands there: {str(raw.record['id'])[:80]}")
         if len(raw.pages) != entry.pages:
             raise FormatError(f"{where}: {len(raw.pages)} pages, {entry.pages} expected")
         if raw.crc32 != entry.crc32:
             raise FormatError(f"{where}: damaged (its checksum is not the index's). Remedy: build or download it again")
-        return raw
+        return raw, table
 
     def _footer(self, entry: Entry, fresh: bool) -> pq.FileMetaData:
         with self._lock:
@@ -131,6 +141,11 @@ class Prefetcher:
                     self._pixel_bytes -= head.pixels.nbytes
                 self._pump()
             yield head
+
+    def queued(self) -> list[Item]:
+        """The samples that are on their way, in order."""
+        with self._lock:
+            return list(self._queue)
 
     def close(self) -> None:
         """Stop; what is being read or decoded is thrown away."""

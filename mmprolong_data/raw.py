@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from .errors import FormatError
-from .parquet_shards import open_parquet
-from .records import FIELDS, record_json
+from .parquet_shards import arrow_schema, open_parquet
+from .records import FIELDS, PageImages, record_json
 from .source import Buffer, Source
 from .tar_shards import BLOCK, IMAGES_SUFFIX, RECORD_SUFFIX
 
@@ -131,17 +131,12 @@ def footer(source: Source, name: str, size: int, *, fresh: bool = False) -> pq.F
     return metadata
 
 
-def parquet_sample(data: Buffer, offset: int, row: int, metadata: pq.FileMetaData, where: str) -> RawSample:
-    """The sample of row group ``row``, whose bytes are ``data`` from ``offset`` of the file on.
+def parquet_table(data: Buffer, offset: int, row: int, metadata: pq.FileMetaData, where: str) -> pa.Table:
+    """Row group ``row``, whose bytes are ``data`` from ``offset`` of the file on: a table of one row.
 
     Raises:
         FormatError: damaged; starts with ``where``.
     """
-    return raw_of_table(parquet_table(data, offset, row, metadata, where), where)
-
-
-def parquet_table(data: Buffer, offset: int, row: int, metadata: pq.FileMetaData, where: str) -> pa.Table:
-    """As ``parquet_sample``, as a table of one row."""
     try:
         file = pq.ParquetFile(RangeFile(data, offset, offset + len(data)), metadata=metadata)
         table = file.read_row_group(row, use_threads=False)
@@ -166,6 +161,17 @@ def raw_of_table(table: pa.Table, where: str) -> RawSample:
     except (pa.ArrowException, KeyError, ValueError, TypeError, AttributeError, UnicodeDecodeError) as error:
         raise FormatError(f"{where}: damaged ({type(error).__name__}: {error})") from None
     return RawSample(record, pages, zlib.crc32(record_json({k: record[k] for k in FIELDS}), _crc32(pages)))
+
+
+def table_of_raw(raw: RawSample) -> pa.Table:
+    """A sample as a table of one row, with the columns of ``parquet_shards.arrow_schema``."""
+    columns = {
+        field.name: PageImages(raw.pages).column
+        if field.name == "images"
+        else pa.array([raw.record[field.name]], type=field.type)
+        for field in arrow_schema()
+    }
+    return pa.table(columns, schema=arrow_schema())
 
 
 class RangeFile:

@@ -22,8 +22,9 @@ else:
 class TorchPageStream(Base):
     """The packs of a stream, shared among the workers of a loader.
 
-    Pass it to ``torchdata.stateful_dataloader.StatefulDataLoader(..., batch_size=None)``: its ``state_dict`` then resumes
-    exactly with the same number of workers. A stream decodes with threads of its own, so that no worker, or one, is enough.
+    Pass it to ``torchdata.stateful_dataloader.StatefulDataLoader(..., batch_size=None)``: its ``state_dict`` then
+    resumes exactly with the same number of workers. A stream decodes with threads of its own, so that no worker, or
+    one, is enough.
     """
 
     def __init__(self, stream: PageStream) -> None:

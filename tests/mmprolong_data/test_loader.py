@@ -7,6 +7,7 @@ import random
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -192,7 +193,7 @@ def test_epochs_follow_each_other(parquet: Path) -> None:
     packs = stream(parquet, pixels=None)
     first, second = keys(list(packs)), keys(list(packs))
     assert first != second
-    assert sorted(sum(first, [])) == sorted(sum(second, []))
+    assert sorted(chain(*first)) == sorted(chain(*second))
     packs.set_epoch(0)
     assert keys(list(packs)) == first
     assert packs.epoch == 1
@@ -269,7 +270,7 @@ def test_a_bad_sample_stops_the_stream_or_is_counted(container: str, tmp_path: P
     packs = stream(root, on_error="skip")
     packs.load_state_dict({**packs.state_dict(), "position": position})
     rest = list(packs)
-    assert bad not in sum(keys(rest), [])
+    assert bad not in chain(*keys(rest))
     assert [(entry["shard"].rpartition("/")[2], entry["key"]) for entry in packs.stats.skipped] == [(name, bad)]
     assert "checksum" in packs.stats.skipped[0]["reason"]
     whole = stream(root, on_error="skip")

@@ -1,4 +1,4 @@
-"""A loopback HTTP server of a folder that knows ranges and fails on demand: refusals, cut connections, damaged bytes."""
+"""A loopback HTTP server of a folder that knows ranges and fails on demand: refused, cut, damaged."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Literal
 
 Fault = Literal["503", "429", "403", "cut", "short", "damaged", "whole"]
-"""503 and 429: refused; 403: no right; cut: the connection breaks in the body; short: fewer bytes, said so; damaged: one
-byte is another; whole: the range is ignored."""
+"""503 and 429: refused; 403: no right; cut: the connection breaks in the body; short: fewer bytes, said so; damaged:
+one byte is another; whole: the range is ignored."""
 
 
 @dataclass
