@@ -7,22 +7,14 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
 import sys
 from pathlib import Path
+
+from demo import run
 
 CONFIG = Path(__file__).resolve().parent.parent / "configs" / "tiny-cpu.yaml"
 # Pages of about 12 tokens: nobody could read them, but a CPU gets through them, and answers can be learnt by heart.
 SMALL = ("render.dpi=36", "render.min_dpi=36", "render.max_pixels=10000", "qa.per_document=2", "select.validation=0")
-
-
-def run(*command: str, cwd: Path) -> None:
-    """Show a command as a user would type it, and run it; stop with its exit code if it fails."""
-    print(f"\n$ {' '.join(command).replace(sys.executable, 'python')}", flush=True)
-    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
-    code = subprocess.run(command, cwd=cwd, env=environment, check=False).returncode
-    if code:
-        sys.exit(code)
 
 
 def main() -> None:
