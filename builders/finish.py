@@ -16,11 +16,11 @@ from mmprolong_data.manifest import Manifest, write_manifest
 from mmprolong_data.schema import CONFIG_NAMES, FORMAT_VERSION, SPLITS
 from mmprolong_data.shards import EXTENSION
 
-from .card import render_card
+from .card import write_card
 from .pack import slice_index
 from .recipe import Recipe
 from .select import Plan
-from .workspace import Workspace, atomic_stream, file_sha256, tool_versions, write_atomically
+from .workspace import Workspace, atomic_stream, file_sha256, tool_versions
 
 DOCUMENTS_FILE = "index/documents.parquet"
 
@@ -168,7 +168,7 @@ def _publish(
         tokens=tokens,
         shortfalls={config: dict(sorted(counts.items())) for config, counts in sorted(shortfalls.items())},
     )
-    write_atomically(root / "README.md", render_card(manifest, recipe, "mmprolong").encode())
+    write_card(root, manifest)
     for path in sorted(root.glob("data/*/*")):  # left by a build that was begun and never finished
         if path.relative_to(root).as_posix() not in names:
             path.unlink()

@@ -65,24 +65,25 @@ def write_index(path: Path, rows: Iterable[IndexRow]) -> None:
     temporary.replace(path)
 
 
-def read_index_table(path: Path) -> pa.Table:
-    """The index file as a table.
+def read_index_table(source: Path | pa.NativeFile, where: str = "") -> pa.Table:
+    """The index file, or an open one that messages call ``where``, as a table.
 
     Raises:
         FormatError: missing, damaged, or of another shape.
     """
+    where = where or str(source)
     try:
-        table = pq.read_table(path, partitioning=None)
+        table = pq.read_table(source, partitioning=None)
     except FileNotFoundError:
-        raise FormatError(f"{path}: missing. Remedy: build or download the dataset again") from None
+        raise FormatError(f"{where}: missing. Remedy: build or download the dataset again") from None
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise FormatError(f"{path}: damaged ({_first_line(error)}). Remedy: build or download it again") from None
+        raise FormatError(f"{where}: damaged ({_first_line(error)}). Remedy: build or download it again") from None
     if table.schema.names != INDEX_SCHEMA.names:
-        raise FormatError(f"{path}: not an index of this format: columns {', '.join(table.schema.names)}")
+        raise FormatError(f"{where}: not an index of this format: columns {', '.join(table.schema.names)}")
     try:
         return table.cast(INDEX_SCHEMA)
     except (pa.ArrowException, ValueError) as error:
-        raise FormatError(f"{path}: not an index of this format: {_first_line(error)}") from None
+        raise FormatError(f"{where}: not an index of this format: {_first_line(error)}") from None
 
 
 def read_index(path: Path) -> list[IndexRow]:
@@ -91,7 +92,11 @@ def read_index(path: Path) -> list[IndexRow]:
     Raises:
         FormatError: missing, damaged, or of another shape.
     """
-    table = read_index_table(path)
+    return index_rows(read_index_table(path))
+
+
+def index_rows(table: pa.Table) -> list[IndexRow]:
+    """The rows of an index table."""
     columns = [table[field.name].to_pylist() for field in fields(IndexRow)]
     return [IndexRow(*values) for values in zip(*columns, strict=True)]
 

@@ -83,8 +83,8 @@ class Repo:
 class Fault:
     """What goes wrong: ``times`` requests whose ``METHOD path`` matches, after ``skip`` that pass.
 
-    ``kind``: ``status`` answers with ``status``; ``cut`` closes the connection in the middle of the body; ``slow`` waits
-    ``seconds`` first; ``hold`` sets ``reached`` and waits for ``release``.
+    ``kind``: ``status`` answers with ``status``; ``cut`` closes the connection in the middle of the body; ``slow``
+    waits ``seconds`` first; ``hold`` sets ``reached`` and waits for ``release``.
     """
 
     pattern: str
@@ -106,7 +106,7 @@ class HubError(Exception):
 
 
 class HubServer:
-    """The server. ``tokens`` maps a token to its role (``write`` or ``read``); the user ``org`` owns every namespace."""
+    """The server. ``tokens`` maps a token to its role, ``write`` or ``read``; the user ``org`` owns every namespace."""
 
     def __init__(self, root: Path, card_check: Callable[[str], list[str]] | None = None) -> None:
         self.root = root
@@ -237,7 +237,7 @@ def card_problems(content: str) -> list[str]:
         data = DatasetCard(content, ignore_metadata_errors=False).data
         configs = MetadataConfigs.from_dataset_card_data(data)
         infos = DatasetInfosDict.from_dataset_card_data(data)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever the readers raise is a problem of the card
         return [f"{type(error).__name__}: {error}"]
     if set(configs) != set(infos):
         problems.append(f"configs {sorted(configs)} are not those of dataset_info {sorted(infos)}")
@@ -428,7 +428,13 @@ class _Handler(BaseHTTPRequestHandler):
         found = []
         while commit is not None:
             found.append(
-                {"id": commit.oid, "title": commit.title, "message": "", "authors": [], "date": "2026-01-01T00:00:00.000Z"}
+                {
+                    "id": commit.oid,
+                    "title": commit.title,
+                    "message": "",
+                    "authors": [],
+                    "date": "2026-01-01T00:00:00.000Z",
+                }
             )
             commit = repo.commits.get(commit.parent)
         self._json(found)
@@ -442,7 +448,7 @@ class _Handler(BaseHTTPRequestHandler):
         rows: dict[str, dict[str, Any]] = {}
         for path, blob in sorted(commit.files.items()):
             if path.startswith(prefix):
-                first, _, rest = path[len(prefix) :].partition("/")
+                _, _, rest = path[len(prefix) :].partition("/")
                 if not rest or recursive:
                     rows[path] = _row(path, blob)
                 parts = path[len(prefix) :].split("/")[:-1]
