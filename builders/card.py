@@ -64,7 +64,7 @@ def card_files(root: Path, manifest: Manifest, *, repo: str = "", picture: bool 
         from .report.figures import draw_figures
 
         try:
-            files[PICTURE] = draw_figures(counted)["lengths"]
+            files[PICTURE] = draw_figures(counted, ("lengths",))["lengths"]
         except MMProLongError:  # Matplotlib is an extra; a card without a picture is still a card
             picture = False
     has_picture = picture or (root / PICTURE).is_file()

@@ -249,9 +249,9 @@ def card_problems(content: str) -> list[str]:
         "task_categories": r"[a-z0-9]+(-[a-z0-9]+)*",
     }.items():
         values = raw.get(name, [])
-        for value in values if isinstance(values, list) else [values]:
-            if not isinstance(value, str) or not re.fullmatch(pattern, value):
-                problems.append(f'"{name}" has the value {value!r}')
+        own = values if isinstance(values, list) else [values]
+        wrong = [value for value in own if not isinstance(value, str) or not re.fullmatch(pattern, value)]
+        problems += [f'"{name}" has the value {value!r}' for value in wrong]
     if raw.get("license") == "other" and not raw.get("license_name"):
         problems.append('"license_name" is needed where the licence is "other"')
     return problems
