@@ -43,10 +43,12 @@ def convert(root: Path, out: Path, container: str, progress: Progress | None = N
     if out.resolve() == root.resolve():
         raise MMProLongError(f"{out} is the dataset itself. Remedy: name another folder for the result")
     begun = {"manifest": file_sha256(root / MANIFEST_NAME), "container": container}
-    _begin(out, begun)
+    if _begin(out, begun) and (out / MANIFEST_NAME).is_file():
+        there = read_manifest(out)
+        if all(_size(out / entry["name"]) == entry["bytes"] for entry in there.shards):
+            return there, True
     made: list[Shard] = []
     done, total = 0, sum(entry["bytes"] for entry in manifest.shards)
-    new = 0
     for config in manifest.configs():
         for split in manifest.samples[config]:
             rows: dict[str, list[IndexRow]] = {}
@@ -56,12 +58,10 @@ def convert(root: Path, out: Path, container: str, progress: Progress | None = N
                 shard = _read_sidecar(out, entry, container)
                 if shard is None:
                     shard = _convert_shard(root, out, entry, rows.get(entry["name"], []), container)
-                    new += 1
                 made.append(shard)
                 done += entry["bytes"]
                 if progress is not None:
                     progress(done, total)
-    complete = not new and (out / MANIFEST_NAME).is_file()
     documents = pq.read_table(root / DOCUMENTS_FILE) if DOCUMENTS_FILE in manifest.indexes else None
     changed = write_tables(out, replace(manifest, container=container), made, documents)
     for name in CARD_FILES:
@@ -69,14 +69,16 @@ def convert(root: Path, out: Path, container: str, progress: Progress | None = N
             write_atomically(out / name, (root / name).read_bytes())
     write_card(out, changed)
     write_manifest(out, changed)
-    return changed, complete
+    shutil.rmtree(out / WORK / "data", ignore_errors=True)  # the sidecars; what it was made from stays noted
+    return changed, False
 
 
 def _other(container: str) -> str:
     return next(name for name in EXTENSION if name != container)
 
 
-def _begin(out: Path, begun: dict[str, str]) -> None:
+def _begin(out: Path, begun: dict[str, str]) -> bool:
+    """Note what the conversion is begun from. Returns whether an earlier call has done so."""
     note = out / WORK / "source.json"
     if note.is_file():
         try:
@@ -84,7 +86,7 @@ def _begin(out: Path, begun: dict[str, str]) -> None:
         except ValueError:
             same = False
         if same:
-            return
+            return True
         raise MMProLongError(f"{out} was begun from another dataset, or this one has changed. Remedy: another folder")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise MMProLongError(f"{out} is not empty. Remedy: name a folder that does not exist yet")
@@ -92,6 +94,11 @@ def _begin(out: Path, begun: dict[str, str]) -> None:
         write_atomically(note, json.dumps(begun).encode())
     except OSError as error:
         raise MMProLongError(f"{out}: cannot be created: {error.strerror}. Remedy: name another folder") from None
+    return False
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else -1
 
 
 def _target(entry: dict[str, Any], container: str) -> str:
@@ -119,12 +126,6 @@ def _read_sidecar(out: Path, entry: dict[str, Any], container: str) -> Shard | N
     try:
         value = json.loads(_sidecar(out, name).read_bytes())
         shard = Shard(value["entry"], [IndexRow(**row) for row in value["rows"]])
-        size = (out / name).stat().st_size
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return shard if size == shard.entry["bytes"] and shard.entry["name"] == name else None
-
-
-def forget(out: Path) -> None:
-    """Delete what a finished conversion kept to go on after an interruption."""
-    shutil.rmtree(out / WORK, ignore_errors=True)
+    return shard if _size(out / name) == shard.entry["bytes"] and shard.entry["name"] == name else None

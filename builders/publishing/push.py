@@ -197,7 +197,8 @@ class Push:
             return {}, {}
         files = self.repo.files("main")
         if MANIFEST_NAME in files:
-            container = open_hub(self.repo.name, "main", self.repo.endpoint).manifest.container
+            view = open_hub(self.repo.name, "main", self.repo.endpoint)
+            container = self.repo.retried("reading the manifest", lambda: view.manifest).container
             if container != manifest.container:
                 raise MMProLongError(
                     f"{self.repo.name} holds {container}, {self.root} is {manifest.container}; a repository has one"

@@ -62,7 +62,8 @@ class DatasetView:
         try:
             content: bytes = self.filesystem.cat_file(f"{self.root}/{name}")
         except (FileNotFoundError, NotADirectoryError):
-            raise FormatError(f"{self.label}: {name} is missing; this is no dataset of mmprolong") from None
+            hint = " or no such repository or version" if "@" in self.label else ""
+            raise FormatError(f"{self.label}: {name} is missing: no dataset of mmprolong{hint}") from None
         return content
 
     def rows(self) -> Iterator[tuple[str, str, IndexRow]]:
