@@ -65,17 +65,29 @@ def write_index(path: Path, rows: Iterable[IndexRow]) -> None:
     temporary.replace(path)
 
 
-def read_index_table(source: Path | pa.NativeFile, where: str = "") -> pa.Table:
-    """The index file, or an open one that messages call ``where``, as a table.
+def read_index_table(path: Path) -> pa.Table:
+    """The index file as a table.
 
     Raises:
         FormatError: missing, damaged, or of another shape.
     """
-    where = where or str(source)
     try:
-        table = pq.read_table(source, partitioning=None)
+        content = path.read_bytes()
     except FileNotFoundError:
-        raise FormatError(f"{where}: missing. Remedy: build or download the dataset again") from None
+        raise FormatError(f"{path}: missing. Remedy: build or download the dataset again") from None
+    except OSError as error:
+        raise FormatError(f"{path}: cannot be read: {error.strerror}") from None
+    return parse_index(content, str(path))
+
+
+def parse_index(content: bytes | memoryview, where: str) -> pa.Table:
+    """The index whose file holds ``content``, as a table.
+
+    Raises:
+        FormatError: damaged, or of another shape; starts with ``where``.
+    """
+    try:
+        table = pq.read_table(pa.BufferReader(content))
     except (pa.ArrowException, OSError, ValueError) as error:
         raise FormatError(f"{where}: damaged ({_first_line(error)}). Remedy: build or download it again") from None
     if table.schema.names != INDEX_SCHEMA.names:

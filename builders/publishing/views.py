@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mmprolong_data.errors import FormatError
-from mmprolong_data.index import IndexRow, index_rows, read_index_table
-from mmprolong_data.manifest import MANIFEST_NAME, Manifest, parse_manifest
+from mmprolong_data.index import IndexRow, index_rows, parse_index
+from mmprolong_data.manifest import MANIFEST_NAME, Manifest, decode_manifest
 from mmprolong_data.records import FIELDS
 from mmprolong_data.tar_shards import BLOCK, RECORD_SUFFIX
 
@@ -46,12 +46,7 @@ class DatasetView:
         Raises:
             FormatError: there is none, or it is damaged.
         """
-        where = f"{self.label}: {MANIFEST_NAME}"
-        try:
-            value = json.loads(self.read(MANIFEST_NAME))
-        except (ValueError, RecursionError):
-            raise FormatError(f"{where}: damaged (not JSON)") from None
-        return parse_manifest(value, where)
+        return decode_manifest(self.read(MANIFEST_NAME), f"{self.label}: {MANIFEST_NAME}")
 
     def read(self, name: str) -> bytes:
         """The content of a small file.
@@ -71,8 +66,7 @@ class DatasetView:
         for config in self.manifest.configs():
             for split in self.manifest.samples[config]:
                 name = f"index/{config}-{split}.parquet"
-                source = pa.BufferReader(self.read(name))
-                for row in index_rows(read_index_table(source, f"{self.label}: {name}")):
+                for row in index_rows(parse_index(self.read(name), f"{self.label}: {name}")):
                     yield config, split, row
 
     def documents(self) -> list[dict[str, Any]]:
