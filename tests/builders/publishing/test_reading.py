@@ -1,4 +1,4 @@
-"""What others get: stock ``datasets`` and ``huggingface_hub`` in a process that has nothing of ours."""
+"""What readers get by a tag: stock ``datasets`` and ``huggingface_hub`` without anything of ours, then our stream."""
 
 from __future__ import annotations
 
@@ -46,6 +46,15 @@ for repo in ("org/demo", "org/demo-wds"):
         for path in root.rglob("*") if path.is_file() and path.name != ".gitattributes"
     }
 out["ours"] = [name for name in sys.modules if name.startswith("mmprolong")]
+
+from mmprolong_data.loader import PageStream  # only now anything of ours
+
+for repo in ("org/demo", "org/demo-wds"):
+    stream = PageStream(f"hf://datasets/{repo}@v1.0.0", ["ocr_full"], pixels="jpeg", version="1.0.0")
+    out["stream " + repo] = {
+        sample.record["id"]: hashlib.sha256(b"".join(bytes(page) for page in sample.pages)).hexdigest()
+        for pack in stream for sample in pack.samples
+    }
 print(json.dumps(out))
 """
 
@@ -85,6 +94,12 @@ def test_stock_readers_by_tag_in_a_fresh_process(
     assert out["org/demo"] == folder_files(tmp_path / "a")
     assert out["org/demo-wds"] == folder_files(tmp_path / "t")
     assert out["ours"] == []
+
+    samples = [make_sample(number, "ocr_full") for number in range(5)]
+    assert out["stream org/demo"] == out["stream org/demo-wds"]
+    assert out["stream org/demo"] == {
+        sample.id: hashlib.sha256(b"".join(sample.images)).hexdigest() for sample in samples
+    }
 
 
 def test_webdataset_without_msgpack_is_what_the_card_warns_of(tmp_path: Path) -> None:
