@@ -1,10 +1,11 @@
 """Bytes that publishing sends, beside ``datasets.push_to_hub``, to a Hub on loopback with the genuine client.
 
-From N documents of the given folders three datasets are built: one config; two configs; two configs with 1 % more
-documents, built for the next version. They are pushed one after the other with Xet, with plain LFS, and with
-``datasets.push_to_hub``. Then one push is killed (kill -9) at half of its bytes and run again. "new" is what a step
-sends as a share of the data files of its version; "same" is how much of the data that the Hub could know was not sent
-again. Xet's storage is its local one (the bytes of its xorbs and shards); LFS counts the bodies of the uploads.
+From N documents of the given folders four datasets are built: one config; two configs; two configs with 1 % more
+documents; the same with the setting ``version`` raised, which stands in every sample. They are pushed one after the
+other with Xet, with plain LFS, and with ``datasets.push_to_hub``. Then a first push is killed (kill -9) at half of its
+bytes and run again. "new" is what a step sends as a share of the data files of its version; "same" is how much of the
+data that the Hub could know was not sent again, and for the killed push both attempts over one that is not killed.
+Xet's storage is its local one (the bytes of its xorbs and shards); LFS counts the bodies of the uploads.
 
     python benchmarks/publish.py PDF_FOLDER [PDF_FOLDER ...] --work DIR [--documents 100] [--container parquet]
 """
@@ -28,6 +29,7 @@ from hub_server import HubServer
 
 PAGES = (16, 50)
 REPO = "org/bench"
+WHOLE = "first push of two configs"
 MMPROLONG = [sys.executable, "-m", "mmprolong_data.cli"]
 PEER = """
 import sys
@@ -92,6 +94,10 @@ def push(root: Path, version: str = "") -> list[str]:
     return [*MMPROLONG, "push", str(root), REPO, *(["--version", version] if version else [])]
 
 
+SENT: dict[tuple[str, str], int] = {}
+"""(way, step) -> bytes sent."""
+
+
 def compare(work: Path, steps: list[tuple[str, Path, str, int, list[str]]], way: str) -> None:
     """Run all steps against a fresh Hub and print a row each.
 
@@ -110,6 +116,7 @@ def compare(work: Path, steps: list[tuple[str, Path, str, int, list[str]]], way:
             cpu, wall = measured(command, environment)
             sent, total = hub.stored_bytes() - before, data_bytes(root)
             same = f"{100 * (1 - max(0, sent - (total - known)) / known):.1f} %" if known else ""
+            SENT[way, name] = sent
             print(
                 f"{way:12} {name:28} {total / 1e6:9.1f} {sent / 1e6:9.1f} {100 * sent / total:7.1f} % {same:>8}"
                 f" {cpu:7.1f} {wall:7.1f}",
@@ -126,7 +133,8 @@ def killed(work: Path, root: Path, xet: bool) -> None:
         environment = os.environ | hub.environment(folder / "cache", xet=xet)
         total = data_bytes(root)
         process = subprocess.Popen(push(root), env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        while hub.stored_bytes() < total / 2 and process.poll() is None:
+        whole = SENT["push, Xet" if xet else "push, LFS", WHOLE]
+        while hub.stored_bytes() < whole / 2 and process.poll() is None:
             time.sleep(0.02)
         process.send_signal(signal.SIGKILL)
         process.wait()
@@ -136,7 +144,7 @@ def killed(work: Path, root: Path, xet: bool) -> None:
         way = "push, Xet" if xet else "push, LFS"
         print(
             f"{way:12} {'killed at ' + format(at_kill / 1e6, '.1f') + ' MB, resumed':28} {total / 1e6:9.1f}"
-            f" {(sent - at_kill) / 1e6:9.1f} {100 * sent / total:7.1f} % {'(both)':>8} {cpu:7.1f} {wall:7.1f}",
+            f" {(sent - at_kill) / 1e6:9.1f} {'':9} {f'x{sent / whole:.3f}':>8} {cpu:7.1f} {wall:7.1f}",
             flush=True,
         )
     shutil.rmtree(folder, ignore_errors=True)
@@ -160,7 +168,8 @@ def main() -> None:
         for name, chosen, configs, version in (
             ("one", documents[:-more], one, "1.0.0"),
             ("two", documents[:-more], two, "1.0.0"),
-            ("more", documents, two, "1.2.0"),
+            ("more", documents, two, "1.0.0"),
+            ("rebuilt", documents, two, "1.3.0"),
         )
     ]
     sizes = [data_bytes(root) for root in built]
@@ -171,10 +180,13 @@ def main() -> None:
         ("first push", built[0], "", 0, one),
         ("unchanged", built[0], "", sizes[0], one),
         ("second config, same documents", built[1], "1.1.0", sizes[1], two),
-        ("version n+1, 1 % new", built[2], "", sizes[1], two),
+        ("version n+1, 1 % new", built[2], "1.2.0", sizes[1], two),
+        ("all samples rebuilt for n+2", built[3], "", sizes[2], two),
     ]
     for way in ("push, Xet", "push, LFS", *(("push_to_hub",) if options.container == "parquet" else ())):
         compare(options.work, steps, way)
+        if way != "push_to_hub":
+            compare(options.work, [(WHOLE, built[1], "1.1.0", 0, two)], way)
     for xet in (True, False):
         killed(options.work, built[1], xet)
 

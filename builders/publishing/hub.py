@@ -183,7 +183,10 @@ class Repository:
             CommitOperationCopy(src_path_in_repo=source, path_in_repo=path, src_revision=revision)
             for path, (source, revision) in (copy or {}).items()
         ]
-        operations += [CommitOperationAdd(path, content) for path, content in (add or {}).items()]
+        additions = [CommitOperationAdd(path, content) for path, content in (add or {}).items()]
+        for group in _groups(additions):
+            self.api.preupload_lfs_files(self.name, group, repo_type="dataset", revision=branch, free_memory=False)
+        operations += additions
         done = self.api.create_commit(
             self.name, operations, commit_message=message, repo_type="dataset", revision=branch, parent_commit=parent
         )
@@ -281,3 +284,17 @@ class Repository:
         if token:
             text = text.replace(token, "***")
         return " ".join(text.split())[:400]
+
+
+def _groups(additions: list[Any]) -> Iterator[list[Any]]:
+    """Files to send together. With Xet one by one: what a finished call has sent is known to the next one.
+
+    Within a call, equal parts of files that travel at the same time are sent twice, and an interrupted call leaves
+    parts that no later one finds. With plain LFS every file is kept by itself, so all may travel at once.
+    """
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_DISABLE_XET:
+        yield additions
+    else:
+        yield from ([addition] for addition in additions)

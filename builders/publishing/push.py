@@ -8,99 +8,26 @@ manifest, indexes and card. Then the tag is set, and the branch goes.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
 
 from mmprolong_data.errors import MMProLongError
 from mmprolong_data.manifest import MANIFEST_NAME, Manifest, manifest_bytes, read_manifest
 from mmprolong_data.verify import verify_dataset
 from mmprolong_data.versions import parse_version
 
-from ..card import CROISSANT, PICTURE, card_files
+from ..card import PICTURE, card_files
 from ..card_info import CARD_FILES
 from ..workspace import write_atomically
-from .diff import Difference, compare
+from .diff import compare
 from .hub import RemoteFile, Repository
+from .push_plan import LocalFile, Observer, PushPlan, slices_of, stale_files
 from .remove import finish_removal
 from .rules import changelog_entry, check_version, is_later, published_versions, tag_of
 from .views import open_folder, open_hub
 
-SLICE_FILES = 8
-SLICE_BYTES = 4 << 30
-"""A slice closes before it would hold more; one commit each."""
-OURS = ("data/", "index/")
-OUR_FILES = frozenset({MANIFEST_NAME, "README.md", PICTURE, CROISSANT, *CARD_FILES})
 FOREIGN_OK = frozenset({".gitattributes", "README.md", "LICENSE", "LICENSE.md", ".gitignore"})
 """What a repository may hold before the first push."""
-
-
-class Observer(Protocol):
-    """What a push tells while it runs."""
-
-    def verified(self, done: int, total: int) -> None:
-        """``done`` of ``total`` bytes of shards have been read and checked."""
-
-    def compared(self, done: int, total: int) -> None:
-        """``done`` of ``total`` samples have been compared with the parent version."""
-
-    def sending(self, done: int, total: int, files: int) -> None:
-        """``done`` of ``total`` bytes are committed; a slice of ``files`` files comes next (0: the last step)."""
-
-    def note(self, text: str) -> None:
-        """Something worth a line."""
-
-
-@dataclass(frozen=True, slots=True)
-class LocalFile:
-    """A file to publish: ``source`` is its path, or its content."""
-
-    source: Path | bytes
-    size: int
-    sha256: str
-
-    def same(self, remote: RemoteFile | None) -> bool:
-        """True if the repository has these bytes there."""
-        if remote is None or remote.size != self.size:
-            return False
-        if remote.sha256:
-            return remote.sha256 == self.sha256
-        content = self.source if isinstance(self.source, bytes) else self.source.read_bytes()
-        return hashlib.sha1(b"blob %d\0%s" % (len(content), content)).hexdigest() == remote.git_sha1
-
-
-@dataclass(slots=True)
-class PushPlan:
-    """What a push does.
-
-    Attributes:
-        repo, version, parent: Where to; what is published; what it follows ("" for a first version).
-        new: The repository has to be created.
-        manifest: As it is published.
-        files: Path -> everything that the tag will hold.
-        difference: To the parent; None for a first version.
-        send: Paths of shards whose bytes the repository has nowhere.
-        present: Paths of shards that it has already, under whatever name.
-        delete: Paths of the parent that go.
-        done: The tag exists, with exactly this content.
-    """
-
-    repo: str
-    version: str
-    parent: str
-    new: bool
-    manifest: Manifest
-    files: dict[str, LocalFile] = field(repr=False)
-    difference: Difference | None = None
-    send: list[str] = field(default_factory=list)
-    present: list[str] = field(default_factory=list)
-    delete: list[str] = field(default_factory=list)
-    done: bool = False
-
-    def bytes_of(self, paths: Iterable[str]) -> int:
-        """Bytes of some of the files."""
-        return sum(self.files[path].size for path in paths)
 
 
 @dataclass(slots=True)
@@ -241,7 +168,7 @@ class Push:
         shards = [entry["name"] for entry in manifest.shards]
         plan.send = [path for path in shards if files[path].sha256 not in known]
         plan.present = [path for path in shards if files[path].sha256 in known]
-        plan.delete = _stale(on_main, files)
+        plan.delete = stale_files(on_main, files)
         return plan
 
     def _notes(self, manifest: Manifest, version: str, parent: str) -> str:
@@ -278,7 +205,7 @@ class Push:
         """The tag exists: either it holds exactly this, or the push is refused."""
         there = self.repo.files(tag_of(plan.version))
         wrong = [path for path, file in plan.files.items() if not file.same(there.get(path))]
-        wrong += _stale(there, plan.files)
+        wrong += stale_files(there, plan.files)
         if wrong:
             raise MMProLongError(
                 f"{self.repo.name}: {tag_of(plan.version)} is published, and a tag is never moved. {len(wrong)} files"
@@ -295,7 +222,7 @@ class Push:
             self.observer.note(
                 f"going on: {len(plan.send) - len(missing)} of {len(plan.send)} shards are there already"
             )
-        for paths in _slices(plan, missing):
+        for paths in slices_of(plan, missing):
             self.observer.sending(done, total, len(paths))
             looked: dict[str, RemoteFile] | None = there
 
@@ -326,7 +253,7 @@ class Push:
             head = branches["main"]
             there = self.repo.files(head)
             wanted = {path: file for path, file in plan.files.items() if not file.same(there.get(path))}
-            delete = _stale(there, plan.files)
+            delete = stale_files(there, plan.files)
             if not wanted and not delete:
                 return head
             places = {file.sha256: (file.path, branches[branch]) for file in staged.values() if file.sha256}
@@ -341,19 +268,3 @@ class Push:
             return self.repo.commit("main", title, add=add, copy=copy, delete=delete, parent=head)
 
         return self.repo.retried("publishing", publish)
-
-
-def _stale(there: dict[str, RemoteFile], files: dict[str, LocalFile]) -> list[str]:
-    """Paths of ours that a version no longer holds; what others have added to the repository stays."""
-    return sorted(path for path in there if path not in files and (path.startswith(OURS) or path in OUR_FILES))
-
-
-def _slices(plan: PushPlan, paths: list[str]) -> list[list[str]]:
-    slices: list[list[str]] = []
-    for path in paths:
-        last = slices[-1] if slices else None
-        if last is None or len(last) == SLICE_FILES or plan.bytes_of([*last, path]) > SLICE_BYTES:
-            slices.append([path])
-        else:
-            last.append(path)
-    return slices

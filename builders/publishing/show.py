@@ -24,7 +24,7 @@ from mmprolong_data.schema import CONFIG_NAMES
 from ..console import human_bytes
 from ..untrusted import clean_text
 from .diff import Difference
-from .push import PushPlan
+from .push_plan import PushPlan
 from .remove import Removal
 from .rules import MEANINGS, next_version
 

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 from hub_server import Blob, HubServer, Repo
-from mmprolong_builders.publishing import push as module
+from mmprolong_builders.publishing import push_plan as module
 from mmprolong_builders.publishing.convert import convert
 from mmprolong_builders.publishing.hub import Repository
-from mmprolong_builders.publishing.push import Push, PushPlan
+from mmprolong_builders.publishing.push import Push
+from mmprolong_builders.publishing.push_plan import PushPlan
 from mmprolong_builders.publishing.remove import remove
 from support.builds import command
 from support.published import doc_id, folder_files, tree_at, write_published
@@ -369,5 +370,5 @@ def test_slices_hold_few_files_and_bytes(tmp_path: Path) -> None:
     big = module.SLICE_BYTES // 2 + 1
     files = {str(i): module.LocalFile(b"", big if i < 3 else 1, "") for i in range(20)}
     plan = PushPlan(REPO, "1.0.0", "", True, None, files)  # type: ignore[arg-type]
-    sizes = [len(part) for part in module._slices(plan, list(files))]
+    sizes = [len(part) for part in module.slices_of(plan, list(files))]
     assert sizes == [1, 1, 8, 8, 2]
