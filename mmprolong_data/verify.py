@@ -138,7 +138,10 @@ def _shard(path: Path, shard: dict[str, Any], rows: list[IndexRow], manifest: Ma
             # A sample keeps the version that it was built for, so that unchanged shards keep their bytes.
             newer = parse_version(sample.version) > parse_version(manifest.dataset_version)
             if sample.config != shard["config"] or newer:
-                problems.append(f"{name}: sample {sample.id} is of config {sample.config}, version {sample.version}")
+                found_in = f"in a shard of {shard['config']}, dataset version {manifest.dataset_version}"
+                problems.append(
+                    f"{name}: sample {sample.id} is of config {sample.config}, version {sample.version}, {found_in}"
+                )
             row = IndexRow(
                 sample.id, name, number, offset, 0, sample.num_pages, sample.num_tokens, sample.doc_id,
                 sample_crc32(sample),

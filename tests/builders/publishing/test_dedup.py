@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hub_server import HubServer
 from mmprolong_builders.card import write_card
 from mmprolong_builders.publishing.hub import Repository
 from mmprolong_builders.publishing.push import Push
 from support.samples import make_sample, write_dataset
 
-from hub_server import HubServer
+from mmprolong_data.manifest import write_manifest
 from mmprolong_data.records import PageImages
 from mmprolong_data.schema import Sample
 
@@ -27,13 +29,15 @@ def large(number: int, config: str, version: str) -> Sample:
     return make_sample(number, config, pages=PAGES, images=images, version=version)
 
 
-def published(hub: HubServer, root: Path, container: str, numbers: range, configs: list[str], version: str) -> int:
+def published(hub: HubServer, root: Path, container: str, numbers: list[int], configs: list[str], version: str) -> int:
     """Build and push a version. Returns the bytes that travelled."""
     shards = {
         (config, "train"): [[large(n, config, version) for n in numbers[i : i + 3]] for i in range(0, len(numbers), 3)]
         for config in configs
     }
-    write_card(root, write_dataset(root, container, shards))
+    manifest = replace(write_dataset(root, container, shards), dataset_version=version)
+    write_card(root, manifest)
+    write_manifest(root, manifest)
     before = hub.stored_bytes()
     call = Push(root, Repository("org/demo", hub.url), Quiet(), version)
     call.run(call.plan())
@@ -44,10 +48,11 @@ def published(hub: HubServer, root: Path, container: str, numbers: range, config
 def test_the_same_documents_travel_once(tmp_path: Path, hub: HubServer, container: str) -> None:
     one, two = ["extract_multi"], ["extract_multi", "reasoning"]
     document = PAGES * PAGE_BYTES
-    first = published(hub, tmp_path / "a", container, range(4), one, "1.0.0")
-    assert first >= 4 * document
-    second_config = published(hub, tmp_path / "b", container, range(4), two, "1.1.0")
-    assert second_config <= 0.03 * 4 * document
-    # One more document, in front: every shard is another file, and every sample is of another version.
-    one_more = published(hub, tmp_path / "c", container, range(-1 + 100, 100 + 0), two, "1.2.0") if False else 0
-    assert one_more == 0
+    documents = [0, 1, 2, 3]
+    first = published(hub, tmp_path / "a", container, documents, one, "1.0.0")
+    assert first >= len(documents) * document
+    second_config = published(hub, tmp_path / "b", container, documents, two, "1.1.0")
+    assert second_config <= 0.03 * len(documents) * document
+    # One more document, in front: every shard is another file, and every sample is built for another version.
+    one_more = published(hub, tmp_path / "c", container, [9, *documents], two, "1.2.0")
+    assert document <= one_more <= document + 0.03 * (2 * len(documents) + 1) * document
