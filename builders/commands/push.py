@@ -63,8 +63,7 @@ def _push(options: argparse.Namespace) -> int:
     if options.version:
         parse_version(options.version)
     output, errors = Console(), Console(stderr=True)
-    if not errors.is_terminal:
-        disable_progress_bars()
+    disable_progress_bars()  # the client's own, which would leave some lines for every file
     display = PushDisplay(errors)
     repo = Repository(options.repo, on_retry=display.note)
     push = Push(options.dataset, repo, display, options.version, options.private, options.note)

@@ -165,6 +165,7 @@ class Repository:
         copy: dict[str, tuple[str, str]] | None = None,
         delete: Sequence[str] = (),
         parent: str | None = None,
+        on_sent: Callable[[list[str]], None] | None = None,
     ) -> str:
         """Upload what is new and make one commit; raises ``Passing`` inside ``retried`` only. Returns the commit.
 
@@ -175,6 +176,7 @@ class Repository:
             copy: Path in the repository -> (path, revision) that has the same bytes already.
             delete: Paths that go.
             parent: The commit that the branch must still be at.
+            on_sent: Called with the paths whose content has arrived; the commit comes after all of them.
         """
         from huggingface_hub import CommitOperationAdd, CommitOperationCopy, CommitOperationDelete
 
@@ -186,6 +188,8 @@ class Repository:
         additions = [CommitOperationAdd(path, content) for path, content in (add or {}).items()]
         for group in _groups(additions):
             self.api.preupload_lfs_files(self.name, group, repo_type="dataset", revision=branch, free_memory=False)
+            if on_sent is not None:
+                on_sent([addition.path_in_repo for addition in group])
         operations += additions
         done = self.api.create_commit(
             self.name, operations, commit_message=message, repo_type="dataset", revision=branch, parent_commit=parent

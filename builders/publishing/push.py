@@ -216,14 +216,17 @@ class Push:
     def _send(self, plan: PushPlan, branch: str) -> None:
         """Bring the bytes of all shards to the branch, a slice a commit."""
         there = self.repo.files(branch)
-        missing = [path for path in plan.send if not plan.files[path].same(there.get(path))]
-        done, total = plan.bytes_of(set(plan.send) - set(missing)), plan.bytes_of(plan.send)
-        if done:
-            self.observer.note(
-                f"going on: {len(plan.send) - len(missing)} of {len(plan.send)} shards are there already"
-            )
-        for paths in slices_of(plan, missing):
-            self.observer.sending(done, total, len(paths))
+        arrived = {path for path in plan.send if plan.files[path].same(there.get(path))}
+        total = plan.bytes_of(plan.send)
+        if arrived:
+            self.observer.note(f"going on: {len(arrived)} of {len(plan.send)} shards are there already")
+
+        def on_sent(paths: list[str]) -> None:
+            arrived.update(paths)
+            self.observer.sent(plan.bytes_of(arrived), total)
+
+        for paths in slices_of(plan, [path for path in plan.send if path not in arrived]):
+            self.observer.sending(plan.bytes_of(arrived), total, len(paths))
             looked: dict[str, RemoteFile] | None = there
 
             def send(paths: list[str] = paths) -> None:
@@ -234,11 +237,12 @@ class Push:
                 }
                 looked = None  # a second try looks again: the commit may have come through
                 if rest:
-                    self.repo.commit(branch, f"Upload {len(rest)} shards of {plan.version}", add=rest)
+                    title = f"Upload {len(rest)} shards of {plan.version}"
+                    self.repo.commit(branch, title, add=rest, on_sent=on_sent)
 
             self.repo.retried(f"uploading {paths[0]}", send)
-            done += plan.bytes_of(paths)
-        self.observer.sending(done, total, 0)
+            arrived.update(paths)
+        self.observer.sending(total, total, 0)
 
     def _publish(self, plan: PushPlan, branch: str) -> str:
         """The one commit on ``main``: shards from where they are, everything else from here. Returns the commit."""

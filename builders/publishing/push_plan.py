@@ -34,6 +34,9 @@ class Observer(Protocol):
     def sending(self, done: int, total: int, files: int) -> None:
         """``done`` of ``total`` bytes are committed; a slice of ``files`` files comes next (0: the last step)."""
 
+    def sent(self, done: int, total: int) -> None:
+        """``done`` of ``total`` bytes have arrived."""
+
     def note(self, text: str) -> None:
         """Something worth a line."""
 

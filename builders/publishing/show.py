@@ -58,15 +58,13 @@ class ByteProgress:
 
 
 class PushDisplay:
-    """An ``Observer`` of a push: bars while it reads, a line for every slice while it sends.
-
-    While a slice travels, the Hub's own bars show its bytes on a terminal.
-    """
+    """An ``Observer`` of a push: bars in bytes on a terminal, a line for every slice elsewhere."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._verify = ByteProgress(console, "verify")
         self._compare = ByteProgress(console, "compare", "samples")
+        self._upload = ByteProgress(console, "upload")
 
     def verified(self, done: int, total: int) -> None:
         """See ``push.Observer``."""
@@ -78,9 +76,16 @@ class PushDisplay:
 
     def sending(self, done: int, total: int, files: int) -> None:
         """See ``push.Observer``."""
+        if self._console.is_terminal and files:
+            self._upload(done, total)
+            return
         what = f"next: {files} shards" if files else "next: manifest, indexes, card and tag"
         share = 100 * done // total if total else 100
         self._line(f"{human_bytes(done)} of {human_bytes(total)} ({share} %); {what}")
+
+    def sent(self, done: int, total: int) -> None:
+        """See ``push.Observer``."""
+        self._upload(done, total)
 
     def note(self, text: str) -> None:
         """See ``push.Observer``."""
@@ -90,6 +95,7 @@ class PushDisplay:
         """Take the bars away."""
         self._verify.close()
         self._compare.close()
+        self._upload.close()
 
     def _line(self, text: str) -> None:
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -31,7 +31,8 @@ class Quiet:
 
     def __init__(self) -> None:
         self.notes: list[str] = []
-        self.sent: list[tuple[int, int, int]] = []
+        self.slices: list[tuple[int, int, int]] = []
+        self.arrived: list[int] = []
         self.on_last: Any = None
 
     def verified(self, done: int, total: int) -> None: ...
@@ -39,9 +40,12 @@ class Quiet:
     def compared(self, done: int, total: int) -> None: ...
 
     def sending(self, done: int, total: int, files: int) -> None:
-        self.sent.append((done, total, files))
+        self.slices.append((done, total, files))
         if not files and self.on_last:
             self.on_last()
+
+    def sent(self, done: int, total: int) -> None:
+        self.arrived.append(done)
 
     def note(self, text: str) -> None:
         self.notes.append(text)
@@ -67,8 +71,10 @@ def test_what_is_published_is_the_folder_and_a_second_push_sends_nothing(
     write_published(root, range(20), per_shard=1)  # 40 shards: several slices
     observer = Quiet()
     push(hub, root, observer)
-    assert [files for _, _, files in observer.sent] == [8, 8, 8, 8, 8, 0]
-    assert observer.sent[-1][0] == observer.sent[-1][1] > 0
+    assert [files for _, _, files in observer.slices] == [8, 8, 8, 8, 8, 0]
+    assert observer.slices[-1][0] == observer.slices[-1][1] == observer.arrived[-1] > 0
+    assert observer.arrived == sorted(observer.arrived)
+    assert len(observer.arrived) == (40 if path == "xet" else 5)
     assert tree_at(hub, REPO, "v1.0.0") == folder_files(root)
     assert verify_dataset(root) == []
     repo = hub.repos[REPO]
