@@ -65,6 +65,8 @@ def collect_facts(root: Path, manifest: Manifest, counted: Statistics | None = N
             if row["source"]:
                 facts.sources[host_of(row["source"])] += 1
     facts.licensed = facts.licences.total()
+    for name in ("languages", "licences", "sources"):  # equal numbers by name
+        setattr(facts, name, Counter(dict(sorted(getattr(facts, name).items()))))
     pages: dict[str, int] = {}
     for (config, _), rows in counted.rows.items():
         pages.update((row.doc_id, row.pages) for row in rows)

@@ -14,7 +14,7 @@ from .diff import Difference
 PARTS = {"schema": 0, "content": 1, "metadata": 2, "none": 2}
 """Level of a change -> the part of X.Y.Z that it raises at least."""
 MEANINGS = {
-    "schema": "what readers must be changed for: the format, a config that is gone",
+    "schema": "what readers must be changed for: the format, the container, a config that is gone",
     "content": "documents or samples added, removed or changed",
     "metadata": "recipe, tools, licences or the card alone; every sample is the same",
 }

@@ -59,7 +59,7 @@ class Endpoints(BaseHTTPRequestHandler):
         repo = self.hub.repos.get(name)
         if repo is None or (repo.private and not role):
             raise HubError(404 if role else 401, "Repository not found", "RepoNotFound")
-        if write and role != "write":
+        if write and (role != "write" or repo.read_only):
             raise HubError(403 if role else 401, "you need a token with write access to this repository")
         return repo
 

@@ -41,9 +41,10 @@ class Commit:
 
 @dataclass
 class Repo:
-    """A dataset repository."""
+    """A dataset repository. Nobody may write into a ``read_only`` one."""
 
     private: bool = False
+    read_only: bool = False
     branches: dict[str, str] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
     commits: dict[str, Commit] = field(default_factory=dict)
