@@ -137,6 +137,7 @@ def render_card(
         md=markdown_text,
         checks_text=checks_text,
         listing=_listing,
+        counter=Counter,
         wilson=wilson,
         change_text=change_text,
     )
