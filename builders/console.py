@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Mapping
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, Task, TaskID, TextColumn, TimeRemainingColumn
@@ -14,10 +15,12 @@ from rich.text import Text
 
 from mmprolong_data.schema import CONFIG_NAMES, SPLITS
 
-from .pipeline import BuildResult
 from .reasons import DOCUMENT_REASONS, SAMPLE_REASONS
 from .recipe import Recipe
 from .select import BYTES_PER_TOKEN, Plan
+
+if TYPE_CHECKING:
+    from .pipeline import BuildResult
 
 CPU_SECONDS_PER_PAGE = 0.017
 """CPU time of a whole build a page (``benchmarks/build.py``), for the estimate of a dry run only."""

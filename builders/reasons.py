@@ -25,6 +25,7 @@ DOCUMENT_REASONS = {
     "qa_error": "the question maker failed on it",
     "render_error": "a page could not be rendered",
     "no_sample": "no config could make a checked sample from it",
+    "removed": "it was taken out of the finished dataset by mmprolong remove",
 }
 """Reason code -> what it means. A document of the inventory is used, or has exactly one of these."""
 

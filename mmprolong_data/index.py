@@ -104,7 +104,11 @@ def read_index(path: Path) -> list[IndexRow]:
     Raises:
         FormatError: missing, damaged, or of another shape.
     """
-    table = read_index_table(path)
+    return index_rows(read_index_table(path))
+
+
+def index_rows(table: pa.Table) -> list[IndexRow]:
+    """The rows of an index table."""
     columns = [table[field.name].to_pylist() for field in fields(IndexRow)]
     return [IndexRow(*values) for values in zip(*columns, strict=True)]
 

@@ -28,7 +28,7 @@ class Sample:
         id: Unique key inside a dataset, without dots (a WebDataset key ends at the first dot).
         doc_id: SHA-256 (hex) of the PDF.
         config: One of ``CONFIG_NAMES``.
-        version: Dataset version, ``X.Y.Z``.
+        version: The dataset version that the sample was built for, ``X.Y.Z``: the dataset's own or an earlier one.
         num_pages: Number of pages = number of images.
         num_tokens: Image tokens + text tokens of the whole conversation (see ``mmprolong_data.chat``).
         images: The JPEG bytes of every page, in physical order.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,8 +22,10 @@ COLOURS = dict(zip(CONFIG_NAMES, ("#4269d0", "#efb118", "#ff725c", "#6cc5b0", "#
 DEPTH_BINS, LENGTH_BINS = 10, 8
 
 
-def draw_figures(statistics: Statistics) -> dict[str, bytes]:
+def draw_figures(statistics: Statistics, names: Collection[str] | None = None) -> dict[str, bytes]:
     """Name -> PNG: ``lengths``, ``pages``, ``evidence``, ``families`` and ``left_out``; empty ones are left out.
+
+    ``names``: draw these only.
 
     Raises:
         MMProLongError: Matplotlib is not installed.
@@ -42,13 +44,14 @@ def draw_figures(statistics: Statistics) -> dict[str, bytes]:
             "axes.axisbelow": True,
         }
     )
-    figures = {
-        "lengths": _histogram(statistics, "tokens", "K tokens a sample", 1024),
-        "pages": _histogram(statistics, "pages", "pages a document", 1),
-        "evidence": _evidence(statistics),
-        "families": _families(statistics),
-        "left_out": _left_out(statistics),
+    drawings: dict[str, Callable[[], bytes]] = {
+        "lengths": lambda: _histogram(statistics, "tokens", "K tokens a sample", 1024),
+        "pages": lambda: _histogram(statistics, "pages", "pages a document", 1),
+        "evidence": lambda: _evidence(statistics),
+        "families": lambda: _families(statistics),
+        "left_out": lambda: _left_out(statistics),
     }
+    figures = {name: draw() for name, draw in drawings.items() if names is None or name in names}
     return {name: png for name, png in figures.items() if png}
 
 

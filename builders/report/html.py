@@ -17,7 +17,7 @@ from mmprolong_data.schema import SPLITS, Sample
 from mmprolong_data.shards import read_sample
 
 from ..blocks import Document
-from ..card import PURPOSES
+from ..card_info import PURPOSES
 from ..qa.verify import CHECKS
 from ..reasons import DOCUMENT_REASONS, SAMPLE_REASONS
 from ..seeding import stable_int
