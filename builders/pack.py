@@ -78,6 +78,7 @@ class SliceBuilder:
             for record in read_records(parsed):
                 row = by_id[record["doc_id"]]
                 yield {
+                    "path": row["path"],
                     "document": record["document"],
                     "recipe": content,
                     "configs": row["configs"],
