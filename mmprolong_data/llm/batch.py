@@ -137,7 +137,13 @@ class BatchSender:
         keys: list[str] = []
         size = 0
         for key, waiting in items.items():
-            messages = await wire_messages(waiting.request)
+            try:
+                messages = await wire_messages(waiting.request)
+            except Exception as error:  # noqa: BLE001 - it is raised again where somebody waits
+                self._sent.pop(key, None)
+                if not waiting.future.done():
+                    waiting.future.set_exception(error)
+                continue
             body = body_of(waiting.fields, waiting.request, messages)
             line = {"custom_id": key, "method": "POST", "url": "/v1/chat/completions", "body": body}
             data = json.dumps(line, ensure_ascii=False).encode() + b"\n"
@@ -147,7 +153,8 @@ class BatchSender:
             lines.append(data)
             keys.append(key)
             size += len(data)
-        await self._run(group, {key: items[key] for key in keys}, b"".join(lines))
+        if keys:
+            await self._run(group, {key: items[key] for key in keys}, b"".join(lines))
 
     async def _run(self, group: Group, items: dict[str, _Waiting], data: bytes) -> None:
         api = self._api(group[:2])

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
 class LLM:
     """How endpoints of language models are used. Not part of the recipe's hash."""
 
-    base_url: str = "https://api.openai.com/v1"
-    """Any OpenAI-compatible endpoint, for models that verify.base_urls does not place elsewhere."""
     key_env: str = "OPENAI_API_KEY"
     """The environment variable that holds the API key. The key itself is read from nowhere else, and never stored."""
     prices: dict[str, list[float]] = field(default_factory=dict)
@@ -31,7 +30,7 @@ class LLM:
     """Seconds before the second attempt; doubled for every further one, up to 60."""
     drain: float = 10.0
     """Seconds that replies under way are waited for when the run is stopped."""
-    unanswered: str = "stop"
+    unanswered: Literal["stop", "drop"] = "stop"
     """stop: a request without an answer leaves its slice for the next run; drop: it costs its question only."""
     batch_size: int = 2000
     """Most requests of one batch (qa.mode: batch)."""

@@ -27,7 +27,9 @@ ask_all(Path(sys.argv[1]), [request(n, sys.argv[2]) for n in range(int(sys.argv[
 def killed_when(condition: Callable[[], bool], *arguments: object) -> None:
     """Start the program in a process of its own and kill it as soon as the condition holds."""
     process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, *map(str, arguments)], env={"PYTHONPATH": str(TESTS), "PATH": ""}
+        [sys.executable, "-c", PROGRAM, *map(str, arguments)],
+        env={"PYTHONPATH": str(TESTS), "PATH": ""},
+        cwd=TESTS.parent,
     )
     try:
         deadline = time.monotonic() + 60
