@@ -127,7 +127,7 @@ class SliceBuilder:
             if row["doc_id"] not in documents:
                 self.on_progress("ask", 1, row["pages"])
         records = asker.slice(rows, documents, lambda row: self.on_progress("ask", 1, row["pages"]))
-        self._write_cell("ask", number, records, dict)
+        self._write_cell("ask", number, records, lambda: asker.count(records))
 
     def _pack(self, number: int, rows: list[dict[str, Any]], left_out: dict[str, list[str]]) -> None:
         """Render the pages of every document that has items and write the shards of the slice."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from .budget import Budget
-from .dialect import FORMATS, Dialect, body_of, merged
+from .dialect import Dialect, body_of, merged
 from .gate import Gate
 from .ledger import Ledger
 from .replies import BadReply, read_reply
@@ -345,17 +345,3 @@ class LLMClient:
             self.ledger.forget_refusals(request.endpoint)
             detail = f"the model {request.endpoint.model} refuses every request: {failure.detail}"
             raise self._give_up(request, Failed("fatal", detail, http=failure.http))
-
-
-def format_name(dialect: Dialect) -> str:
-    """The name of a dialect's reply format."""
-    return FORMATS[dialect.format]
-
-
-def describe(client: LLMClient) -> dict[str, Any]:
-    """What a progress line shows of a client: requests under way, the gates' limits, money spent in this run."""
-    return {
-        "under_way": client.under_way,
-        "limits": {model: round(gate.limit, 1) for (_, model), gate in client._gates.items()},
-        "spent": client.budget.spent,
-    }

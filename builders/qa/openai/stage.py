@@ -14,6 +14,7 @@ from ...recipe import Recipe
 from ...sandbox import Outcome, SandboxPool
 from .generator import DocumentAsker
 from .pages import PageCache
+from .tally import count
 
 Done = Callable[[dict[str, Any]], None]
 
@@ -66,6 +67,10 @@ class AskStage:
             EndpointError, BudgetReached, Draining: See ``LLMClient.ask``.
         """
         return self._service.run(self._slice([row for row in rows if row["doc_id"] in documents], documents, done))
+
+    def count(self, records: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        """What is kept of a slice's records in its sidecar: see ``tally.count``."""
+        return count(records)
 
     async def _slice(
         self, rows: Sequence[dict[str, Any]], documents: dict[str, bytes], done: Done

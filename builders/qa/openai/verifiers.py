@@ -130,8 +130,10 @@ class ModelChecks:
         """Windows outside of the segment, as long as it is; which ones is a hash."""
         start, end = case.candidate["segment"]
         length, total = end - start, len(case.pages)
-        windows = [(first, min(first + length, start)) for first in range(0, start, length)]
-        windows += [(first, min(first + length, total)) for first in range(end, total, length)]
+        windows = [(max(0, last - length), last) for last in range(start, 0, -length)]
+        windows += [
+            (max(end, min(first, total - length)), min(first + length, total)) for first in range(end, total, length)
+        ]
         windows.sort(key=lambda window: (stable_int("rival", case.candidate["question"], *window), window))
         return sorted(windows[: self._recipe.verify.rival_windows])
 
