@@ -114,7 +114,33 @@ def print_plan(console: Console, plan: Plan, recipe: Recipe, workers: int) -> No
         f" about {human_bytes(total * BYTES_PER_TOKEN)}, about {human_time(seconds)} with {workers} workers.",
         highlight=False,
     )
+    if recipe.uses_model():
+        _print_model_plan(console, plan, recipe)
     console.print("Documents can still be left out when they are parsed. Nothing was built (--dry-run).")
+
+
+def _print_model_plan(console: Console, plan: Plan, recipe: Recipe) -> None:
+    """What a model will be asked at least: one good question for every sample, and its checks."""
+    documents = plan.documents
+    samples = recipe.qa.per_document * sum(
+        not config.startswith("ocr_") for configs in documents["configs"].to_pylist() for config in configs
+    )
+    if recipe.qa.generator != "openai":
+        console.print(
+            f"At least {samples:,} requests to {recipe.qa.model}, a few hundred tokens each.", highlight=False
+        )
+        return
+    pages = sum(documents["pages"].to_pylist())
+    page = sum(documents["tokens"].to_pylist()) / max(pages, 1) if recipe.qa.pages != "text" else 0
+    page += 800 if recipe.qa.pages != "images" else 0  # a page of text
+    segment = sum(recipe.segments.pages) / 2
+    shown = {"closed_book": 0.0, "evidence": 2.0 * recipe.verify.votes_needed, "without_evidence": segment - 2}
+    shown |= {"rivals": segment * recipe.verify.rival_windows, "judge": 2.0}
+    tokens = samples * page * (segment + sum(shown[check] for check in recipe.verify.checks))
+    line = f"{recipe.qa.model} and its checks will read about {tokens / 1e6:,.1f} M tokens"
+    if recipe.qa.model in recipe.llm.prices:
+        line += f" ({tokens / 1e6 * recipe.llm.prices[recipe.qa.model][0]:,.2f} US dollars)"
+    console.print(f"{line} for {samples:,} questions, if the first attempt at each is accepted.", highlight=False)
 
 
 def print_summary(console: Console, result: BuildResult, recipe: Recipe, seconds: float) -> None:

@@ -86,11 +86,17 @@ def _unit(*parts: object) -> float:
 
 @dataclass
 class Books:
-    """What the server has seen and would put on the bill."""
+    """What the server has seen and would put on the bill.
+
+    ``billed`` and ``good`` count replies by ``identity``: all, and those without a fault. ``admitted`` are the times at
+    which requests passed the cap on the rate.
+    """
 
     requests: int = 0
     billed: Counter[str] = field(default_factory=Counter)
     outcomes: Counter[str] = field(default_factory=Counter)
+    good: Counter[str] = field(default_factory=Counter)
+    admitted: list[float] = field(default_factory=list)
     bodies: list[Body] = field(default_factory=list)
     authorization: set[str] = field(default_factory=set)
     under_way: int = 0
@@ -177,6 +183,7 @@ class LLMServer:
         if behaviour.rate is not None and not self._admitted():
             books.outcomes["rate"] += 1
             return self._error(429, "Rate limit reached", {"Retry-After": "0.2"})
+        books.admitted.append(time.monotonic())
         body = await request.json()
         if self._keep:
             books.bodies.append(body)
@@ -201,6 +208,7 @@ class LLMServer:
         if fault == "html":
             return web.Response(text="<html><body>502 Bad Gateway</body></html>", content_type="text/html")
         books.billed[me] += 1
+        books.good[me] += not fault
         reply = self._completion(body, fault)
         if fault == "cut":
             data = json.dumps(reply).encode()
