@@ -7,7 +7,8 @@ failure is known and kept, with its reason; "lost" are those of which nothing is
 
     python benchmarks/qa_client.py [--requests 500] [--at-once 64] [--rate 20] [--faults 0.35] [--peer PYTHON]
 
-``--peer`` is a Python in which distilabel is installed: it is run as its user would, with the same concurrency.
+``--peer`` is a Python in which distilabel is installed. Its concurrency is the size of its input batches, and a request
+that fails takes its whole batch along: hence two sizes.
 """
 
 from __future__ import annotations
@@ -77,13 +78,15 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=20.0)
     parser.add_argument("--faults", type=float, default=0.35)
     parser.add_argument("--peer", help="a Python with distilabel")
+    parser.add_argument("--peer-batch", type=int, nargs="+", default=[64, 8], help="its input_batch_size")
     options = parser.parse_args()
     import openai  # its import is not what is measured
 
     print(f"openai {openai.__version__}", file=sys.stderr)
     rows = [measured("mmprolong", ours, options), measured("openai SDK, max_retries=6", plain, options)]
-    if options.peer:
-        rows.append(measured("distilabel", peer, options))
+    for size in options.peer_batch if options.peer else ():
+        options.batch = size
+        rows.append(measured(f"distilabel, batches of {size}", peer, options))
     refusals = -(-options.requests // REFUSED_EVERY)
     print(
         f"\n{options.requests} requests, {options.at_once} at once, {options.faults:.0%} faults,"
@@ -93,14 +96,14 @@ def main() -> None:
         "client", "accepted", "refused", "recorded", "lost", "wall s", "CPU s", "of the cap", "attempts",
         "good ones billed twice",
     )  # fmt: skip
-    print(f"{head[0]:26}" + "".join(f"{word:>{max(9, len(word) + 2)}}" for word in head[1:]))
+    print(f"{head[0]:28}" + "".join(f"{word:>{max(9, len(word) + 2)}}" for word in head[1:]))
     for row in rows:
         lost = options.requests - row.accepted - row.refused - row.recorded
         cells = (
             str(row.accepted), str(row.refused), str(row.recorded), str(lost), f"{row.wall:.1f}", f"{row.cpu:.1f}",
             f"{row.share:.1%}", str(row.asked), str(row.billed_again),
         )  # fmt: skip
-        print(f"{row.name:26}" + "".join(f"{c:>{max(9, len(w) + 2)}}" for c, w in zip(cells, head[1:], strict=True)))
+        print(f"{row.name:28}" + "".join(f"{c:>{max(9, len(w) + 2)}}" for c, w in zip(cells, head[1:], strict=True)))
 
 
 def measured(name: str, run: Any, options: argparse.Namespace) -> Row:
@@ -221,7 +224,7 @@ def plain(url: str, options: argparse.Namespace) -> tuple[int, int, int]:
 
 def peer(url: str, options: argparse.Namespace) -> tuple[int, int, int]:
     """distilabel, in a Python of its own."""
-    command = [options.peer, "-c", PEER, url, str(options.requests), str(options.at_once), str(TIMEOUT)]
+    command = [options.peer, "-c", PEER, url, str(options.requests), str(options.batch), str(TIMEOUT)]
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder) / "squares.py"
         script.write_text(PEER)

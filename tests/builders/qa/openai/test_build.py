@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 from mmprolong_builders.recipe import Recipe
+from mmprolong_builders.report import write_report
 from PIL import Image
 from support.builds import content, interrupt_when, run
 from support.documents import write_corpus
@@ -38,7 +39,7 @@ def pdfs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def server() -> Iterator[LLMServer]:
     """One server for all builds; its ledgers are the builds' own."""
-    with LLMServer(bad_at_times(lambda body: body["messages"][1]["content"][0]["text"] == "Page 1")) as server:
+    with LLMServer(bad_at_times(lambda body: identity(body)[0] in "0123")) as server:
         yield server
 
 
@@ -262,3 +263,13 @@ def test_an_endpoint_that_is_not_there_is_named(pdfs: Path, tmp_path: Path) -> N
     build = ("build", pdfs, "--out", tmp_path / "out", "--set", "qa.generator=openai", "--set", "select.pages=[8,50]")
     errors = run(*build, *more, "--set", "llm.tries=2", code=1).stderr
     assert "127.0.0.1:9" in errors
+
+
+def test_the_report_shows_checks_costs_and_evidence(reference: Path) -> None:
+    page = write_report(reference).read_text("utf-8")
+    assert "Questions by a model" in page
+    assert "<code>verify/closed_book</code>" in page
+    assert "the answer does not stand on its pages" in page  # what the model made up
+    assert "Zacharias Quint" in page
+    assert "an accepted question" in page
+    assert "Text: &ldquo;" in page
