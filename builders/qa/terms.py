@@ -10,6 +10,7 @@ from .places import Footnote, Term
 from .text import fold, plain_text, sentences
 
 _ACRONYM = re.compile(r"((?:[^\W\d_][\w'’-]*[ -]){1,8}[^\W\d_][\w'’-]*)\s\(([A-Z][A-Za-z]?[A-Z]{1,5}s?)\)")
+_SHORT = re.compile(r"\s\([A-Z][A-Za-z]?[A-Z]{1,5}s?\)")
 _SMALL_WORDS = "of the and for in on to a an de la le et und der des du with"
 _SMALL = frozenset(_SMALL_WORDS.split(" "))
 
@@ -38,8 +39,8 @@ def find_acronyms(body: Body) -> list[Term]:
     """``Long Form (LF)`` with initials that fit; an acronym with two expansions is left out."""
     found = []
     for page, position, block in body:
-        if block.kind not in ("paragraph", "list", "footnote") or "(" not in block.text:
-            continue
+        if block.kind not in ("paragraph", "list", "footnote") or not _SHORT.search(block.text):
+            continue  # the long pattern alone would try every word
         for match in _ACRONYM.finditer(block.text.replace("\n", " ")):
             expansion = _expansion(match[1], match[2])
             if expansion:
