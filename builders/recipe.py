@@ -276,6 +276,10 @@ class Recipe:
         check(all(len(p) == 2 and min(p) >= 0 for p in prices.values()), "llm.prices", prices, "model: [input, output]")
         if self.uses_model():
             check(bool(self.qa.model), "qa.model", self.qa.model, "the name of a model")
+            for name in (self.qa.model, *self.verify.models.values()):
+                # It is published with every sample.
+                path = name.startswith(("/", "~", ".")) or "\\" in name
+                check(not path, "model", name, "a name, no path; vLLM and SGLang take --served-model-name")
             for url in (self.qa.base_url, *self.verify.base_urls.values()):
                 Endpoint("any", url)
         budget = self.select.token_budget

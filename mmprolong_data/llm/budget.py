@@ -17,10 +17,12 @@ class Budget:
 
     Args:
         most: US dollars, or None for no limit.
+        probe: Whether the first request to a model goes alone; not in batches, where it would wait for hours.
     """
 
-    def __init__(self, most: float | None) -> None:
+    def __init__(self, most: float | None, probe: bool = True) -> None:
         self.most = most
+        self._probe = probe
         self.spent = 0.0
         self._reserved = 0.0
         self._holders = 0
@@ -52,7 +54,7 @@ class Budget:
                 if not self._reached and self.spent + self._reserved + amount <= self.most:
                     self._reserved += amount
                     self._holders += 1
-                    if model not in self._ratios:
+                    if self._probe and model not in self._ratios:
                         self._probing.add(model)
                     return amount
                 if self._reached or not self._holders:

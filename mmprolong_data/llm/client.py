@@ -220,7 +220,7 @@ class LLMClient:
                 attempt, raw = await self._sender.send(request, key, dialect, temperature, seed)
                 spent, tokens = raw.usage.cost, raw.usage.input_tokens
             except AttemptFailed as failed:
-                failure = failed.failure
+                failure = failed.failure.without(request.endpoint.key())
                 spent, tokens = failure.usage.cost, failure.usage.input_tokens
                 if failure.may_be_billed and spent is None:
                     spent = reserved  # for the limit's sake: nobody knows
@@ -252,10 +252,12 @@ class LLMClient:
                 # A greedy retry fails alike.
                 seed, temperature = seed + 1, min(1.0, temperature + 0.35)
                 continue
-            if failure.fatal:
+            proven = model in self._dialects
+            # An endpoint that has answered before says 403 about what is asked (moderation), not about the key.
+            moderated = failure.http == 403 and proven and not failure.no_credit
+            if failure.fatal and not moderated:
                 raise self._give_up(request, failure)
-            if failure.refused:
-                proven = model in self._dialects
+            if failure.refused or moderated:
                 other = dialect.after(failure.detail, request, proven)
                 if other is not None and other != dialect:
                     dialect = other

@@ -49,7 +49,7 @@ class LLMService:
         self._closed = False
         connections = Connections(settings.concurrency)
         sender = BatchSender(self._ledger, settings, connections, note) if batch else None
-        self.client = LLMClient(self._ledger, settings, Budget(max_cost), sender)
+        self.client = LLMClient(self._ledger, settings, Budget(max_cost, probe=not batch), sender)
         self._thread = threading.Thread(target=self._run, name="llm", daemon=True)
         self._thread.start()
 

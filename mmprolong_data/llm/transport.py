@@ -6,14 +6,13 @@ import asyncio
 import base64
 import email.utils
 import json
-import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..errors import MMProLongError, missing_extra
-from .types import OPENAI_URL, EndpointError, Image, Request, Usage
+from .types import OPENAI_URL, EndpointError, Image, Request, Usage, api_key
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -51,6 +50,18 @@ class Failed(Exception):
         self.retry_after = retry_after
         self.usage = usage or Usage()
 
+    def without(self, secret: str) -> Failed:
+        """The same failure, should the endpoint have repeated the API key in its message."""
+        if len(secret) >= 4 and secret in self.detail:
+            detail = self.detail.replace(secret, "[API key]")
+            return Failed(self.outcome, detail, http=self.http, retry_after=self.retry_after, usage=self.usage)
+        return self
+
+    @property
+    def no_credit(self) -> bool:
+        """There is nothing left to pay with."""
+        return self.fatal and self.detail.startswith("no credit")
+
     @property
     def throttled(self) -> bool:
         """The endpoint wants fewer requests."""
@@ -83,7 +94,7 @@ def open_connection(base_url: str, key_env: str, concurrency: int) -> AsyncOpenA
         from openai import AsyncOpenAI, DefaultAioHttpClient
     except ImportError:
         raise missing_extra("openai", "openai") from None
-    key = os.environ.get(key_env, "")
+    key = api_key(key_env)
     if not key and base_url.rstrip("/") == OPENAI_URL:
         raise EndpointError(
             f"{base_url}: no API key. Remedy: put it into the environment variable {key_env},"

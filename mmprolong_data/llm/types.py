@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -20,6 +21,11 @@ OPENAI_URL = "https://api.openai.com/v1"
 
 KEY_VERSION = 1
 """Of what enters a content key. A new number makes every stored reply unusable."""
+
+
+def api_key(variable: str) -> str:
+    """The API key in an environment variable; "" if there is none."""
+    return os.environ.get(variable, "").strip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +62,10 @@ class Endpoint:
     def where(self) -> tuple[str, str]:
         """What a connection belongs to."""
         return self.base_url.rstrip("/"), self.key_env
+
+    def key(self) -> str:
+        """The API key, read from the environment now; "" if there is none."""
+        return api_key(self.key_env)
 
     def cost(self, input_tokens: int, output_tokens: int) -> float | None:
         """US dollars, or None without a price."""

@@ -38,8 +38,8 @@ class Behaviour:
         formats: Kinds of ``response_format`` that are accepted.
         refused_fields: Names of fields that are refused with a 400.
         refuse: Request -> a message for a 400, or "".
-        refuse_with_500: Request -> whether it always gives a 500.
-            price_tokens: (input, output) tokens billed for each reply.
+        status: Request -> an HTTP status that it always gives, or 0.
+        price_tokens: (input, output) tokens billed for each reply.
         batch_fails: Share of a batch's requests that fail; at first only.
         batch_polls: How many looks at a batch find it under way.
         batch_status: How a batch ends.
@@ -54,7 +54,7 @@ class Behaviour:
     formats: tuple[str, ...] = ("json_schema", "json_object")
     refused_fields: tuple[str, ...] = ()
     refuse: Callable[[Body], str] = lambda body: ""
-    refuse_with_500: Callable[[Body], bool] | None = None
+    status: Callable[[Body], int] = lambda body: 0
     price_tokens: tuple[int, int] = (1000, 100)
     batch_fails: float = 0.0
     batch_polls: int = 1
@@ -191,8 +191,9 @@ class LLMServer:
         if refusal:
             books.outcomes["400"] += 1
             return self._error(400, refusal)
-        if behaviour.refuse_with_500 is not None and behaviour.refuse_with_500(body):
-            return self._error(500, "Internal error")
+        status = behaviour.status(body)
+        if status:
+            return self._error(status, "Not for you")
         me = identity(body)
         fault = self._fault(me)
         books.outcomes[fault or "ok"] += 1

@@ -203,6 +203,29 @@ def test_a_wrong_key_ends_the_run_at_once_and_names_the_variable(
         assert server.books.requests <= QUICK.concurrency
 
 
+def test_a_key_that_the_endpoint_repeats_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEST_KEY", "secret-4711")
+    with LLMServer(square_brain, Behaviour(refuse=lambda body: "no such key: secret-4711")) as server:
+        (reply,) = ask_all(tmp_path / "l.sqlite", [request(1, server.url)])
+        assert (reply.failure, reply.detail) == ("refused", "no such key: [API key]")
+    for path in tmp_path.iterdir():
+        assert b"secret-4711" not in path.read_bytes()
+
+
+def test_moderation_of_one_request_does_not_end_the_run(tmp_path: Path) -> None:
+    def moderate(body: dict) -> int:  # type: ignore[type-arg]
+        return 403 if "Square 5" in text_of(body, "user") else 0
+
+    with LLMServer(square_brain, Behaviour(status=moderate)) as server:
+
+        async def work(client: LLMClient) -> list[str]:
+            return [(await client.ask(request(number, server.url))).failure for number in (1, 5, 2)]
+
+        assert with_client(tmp_path / "l.sqlite", work) == ["", "refused", ""]
+        (error,) = ask_all(tmp_path / "m.sqlite", [request(5, server.url)])
+        assert isinstance(error, EndpointError)  # nothing has worked yet: it is the key
+
+
 def test_an_endpoint_that_refuses_everything_spoils_nothing(tmp_path: Path) -> None:
     with LLMServer(square_brain, Behaviour(refuse=lambda body: "maximum context length is 512 tokens")) as server:
         errors = ask_all(tmp_path / "l.sqlite", [request(number, server.url) for number in range(100)])

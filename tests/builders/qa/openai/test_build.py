@@ -107,10 +107,10 @@ def test_every_config_has_checked_samples(reference: Path) -> None:
 def test_bytes_do_not_depend_on_faults_and_workers(
     reference: Path, pdfs: Path, server: LLMServer, tmp_path: Path
 ) -> None:
-    server.behaviour = Behaviour(0.35, most_faults=2, stall=3.0, rate=200)
+    server.behaviour = Behaviour(0.35, most_faults=2, stall=5.0, rate=200)
     out = tmp_path / "mmprolong"
     before = server.books.outcomes.copy()
-    run(*arguments(pdfs, out, server, "--workers", "2", "--set", "llm.timeout=1"))
+    run(*arguments(pdfs, out, server, "--workers", "2", "--set", "llm.timeout=2"))
     assert content(out) == content(reference)
     happened = server.books.outcomes - before
     assert sum(count for outcome, count in happened.items() if outcome != "ok") > 10
@@ -199,12 +199,12 @@ def test_requests_without_an_answer_leave_their_slice_for_the_next_run(
     reference: Path, pdfs: Path, server: LLMServer, tmp_path: Path
 ) -> None:
     out = tmp_path / "mmprolong"
-    server.behaviour.refuse_with_500 = lambda body: identity(body)[0] in "01"
+    server.behaviour.status = lambda body: 500 if identity(body)[0] in "01" else 0
     command = arguments(pdfs, out, server, "--workers", "2", "--set", "llm.tries=2")
     errors = run(*command, code=1).stderr
     assert "without an answer" in errors
     assert "same command" in errors
-    server.behaviour.refuse_with_500 = None
+    server.behaviour.status = lambda body: 0
     run(*command)
     assert content(out) == content(reference)
 
@@ -242,6 +242,7 @@ def test_what_is_sent(pdfs: Path, server: LLMServer, tmp_path: Path) -> None:
         (["qa.model=m", "verify.models.luck=x"], "verify.models"),
         (["qa.model=m", "verify.votes=1"], "verify.votes_needed"),
         (["qa.model=m", "llm.prices={m: [1]}"], "llm.prices"),
+        (["qa.model=/home/me/models/m"], "--served-model-name"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(settings: list[str], named: str) -> None:
