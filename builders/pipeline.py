@@ -44,7 +44,7 @@ class Observer(Protocol):
         """The plan is made."""
 
     def progress(self, stage: str, documents: int, pages: int) -> None:
-        """``stage`` (``parse`` or ``pack``) has finished that many more documents and pages."""
+        """``stage`` (``parse``, ``ask`` or ``pack``) has finished that many more documents and pages."""
 
     def note(self, text: str) -> None:
         """Something worth a line."""

@@ -98,7 +98,8 @@ def test_every_config_has_checked_samples(reference: Path) -> None:
         assert {"format", "anchor", "answer", "leak", "instruction"} | models <= set(checks)
         assert set(row["verification"]["models"]) == models
         assert row["verification"]["models"]["evidence"]["votes"] == [True, True]
-    run("verify", reference)
+    proven = run("verify", "--qa", reference).stdout
+    assert "not proven" not in proven
     manifest = (reference / "manifest.json").read_text()
     assert "127.0.0.1" not in manifest
     assert "127.0.0.1" not in (reference / "README.md").read_text()
