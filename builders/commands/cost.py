@@ -102,9 +102,8 @@ def _plain(summary: Summary, tally: Tally) -> dict[str, object]:
 
 
 def _print_stages(output: Console, summary: Summary) -> None:
-    table = Table(
-        "stage", "model", "attempts", "replies", "tokens in", "tokens out", "US dollars", title="By stage and model"
-    )
+    titles = ("stage", "model", "attempts", "good", "tokens in", "out", "US $")
+    table = Table(*titles, title="By stage and model")
     table.title_justify = "left"
     table.columns[0].no_wrap = True
     for column in table.columns[2:]:

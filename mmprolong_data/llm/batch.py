@@ -12,9 +12,9 @@ from functools import partial
 from typing import Any
 
 from .batch_api import BatchApi
-from .client import AttemptFailed, Connections
 from .dialect import Dialect, body_of
 from .ledger import Ledger
+from .senders import AttemptFailed, Connections
 from .settings import LLM
 from .transport import Failed, RawReply, parse_completion, status_failure, wire_messages
 from .types import Request
@@ -31,7 +31,7 @@ class _Waiting:
 
 
 class BatchSender:
-    """Collects requests, sends them as batches, and hands out the results; a ``client.Sender``.
+    """Collects requests, sends them as batches, and hands out the results; a ``Sender``.
 
     A batch and its requests are noted before the file is uploaded, under a name of ours that goes into the batch's
     metadata. After a kill, requests of a batch that is still open are not sent again: they wait for that batch, whose

@@ -12,8 +12,9 @@ from typing import Any, TypeVar
 
 from .batch import BatchSender
 from .budget import Budget
-from .client import Connections, LLMClient
+from .client import LLMClient
 from .ledger import Ledger
+from .senders import Connections
 from .settings import LLM
 from .types import Draining
 

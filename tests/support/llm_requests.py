@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from mmprolong_data.llm import LLM, Endpoint, Ledger, LLMClient, Request
 from mmprolong_data.llm.batch import BatchSender
 from mmprolong_data.llm.budget import Budget
-from mmprolong_data.llm.client import Connections
+from mmprolong_data.llm.senders import Connections
 
 from .llm_server import Body, text_of
 
