@@ -20,7 +20,7 @@ from .llm_server import Body, text_of
 
 T = TypeVar("T")
 
-QUICK = LLM(concurrency=16, timeout=1.0, backoff=0.01, drain=2.0, batch_wait=0.2, batch_poll=0.05)
+QUICK = LLM(concurrency=16, timeout=30.0, backoff=0.01, drain=2.0, batch_wait=0.2, batch_poll=0.05)
 
 
 class Square(BaseModel):

@@ -55,7 +55,7 @@ def arguments(pdfs: Path, out: Path, server: LLMServer, *more: str) -> tuple[str
         "tasks.configs": "[extract_single,extract_multi,reasoning]", "render.dpi": "72", "render.min_dpi": "72",
         "qa.generator": "openai", "qa.model": "test-model", "qa.base_url": server.url, "qa.pages": "both",
         "segments.pages": "[3,5]", "verify.checks": "[closed_book,evidence,without_evidence,rivals,judge]",
-        "llm.concurrency": str(CONCURRENCY), "llm.backoff": "0.01", "llm.timeout": "2",
+        "llm.concurrency": str(CONCURRENCY), "llm.backoff": "0.01", "llm.timeout": "60",
         "llm.prices": "{test-model: [1, 10]}",
     }  # fmt: skip
     sets = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
@@ -138,6 +138,7 @@ def test_kills_change_no_byte_and_nothing_stored_is_paid_again(
     received = sum(row.attempts for row in summary.rows if row.outcome == "ok")
     assert received == sum(count for *_, count in summary.calls)
     assert server.books.billed.total() - started <= received + lost
+    assert sum(row.attempts for row in summary.rows) == received + lost
     assert summary.cost == pytest.approx(0.002 * received)
 
 
