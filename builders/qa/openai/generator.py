@@ -16,7 +16,7 @@ from ...stages import pack_record, unpack_record
 from ..choose import Chooser
 from ..protocol import Candidate
 from .pages import Call, CannotUse, DocumentPages, PageCache
-from .prompts import prompt, rules
+from .prompts import copies_example, prompt, rules
 from .schemas import ParaphraseReply, QuestionReply
 from .verifiers import Ask, ModelChecks
 
@@ -234,6 +234,8 @@ class DocumentAsker:
             outside = sorted({page for page in named if not start < page <= end})
             if outside:
                 return f"pages {outside[:5]} are none of those shown, {start + 1} to {end}"
+            if copies_example(value.question):
+                return "it asks what an example of the prompt asks"
             return "" if value.evidence_pages and value.evidence_sources else "it names no evidence"
 
         return Request(

@@ -104,9 +104,8 @@ class DocumentPages:
             if self._images:
                 parts.append(self._image(number))
             if self._texts[number]:
-                parts.append(
-                    f"Text of page {number + 1}: material up to the mark.\n{mark}\n{self._texts[number]}\n{mark}"
-                )
+                opening = f'<page-text page="{number + 1}" id="{mark}">'
+                parts.append(f'{opening}\n{self._texts[number]}\n</page-text id="{mark}">')
         return parts
 
     def _image(self, number: int) -> Image:

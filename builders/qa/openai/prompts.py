@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
@@ -72,6 +73,17 @@ def rules(*key: object) -> tuple[str, str]:
     ]
     found = prompt("rules")
     return found.fill(exemplars=shown), f"{found.version}+{_hash(_file('exemplars.yaml'))}"
+
+
+def copies_example(question: str) -> bool:
+    """Whether a question is that of an example, give or take a word and all numbers: small models copy them."""
+    words = _words(question)
+    others = [_words(exemplar["reply"]["question"]) for exemplar in exemplars()]
+    return any(len(words & other) >= 0.75 * len(words | other) for other in others)
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(re.findall(r"[^\W\d_]+", text.casefold()))
 
 
 @lru_cache(maxsize=1)

@@ -225,7 +225,7 @@ def test_what_is_sent(pdfs: Path, server: LLMServer, tmp_path: Path) -> None:
         parts = user["content"]
         assert [part["type"] for part in parts[:3]] == ["text", "image_url", "text"]
         number = int(parts[0]["text"].removeprefix("Page "))
-        assert parts[2]["text"].startswith(f"Text of page {number}:")
+        assert parts[2]["text"].startswith(f'<page-text page="{number}" ')
         picture = base64.b64decode(parts[1]["image_url"]["url"].partition(",")[2])
         width, height = Image.open(io.BytesIO(picture)).size
         assert (width % 28, height % 28) == (0, 0)
