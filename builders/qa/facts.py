@@ -36,6 +36,14 @@ _LEADER_LINES = 4
 _LONG_WORD = re.compile(r"(?<![\w¨´`ˆ˜-])[^\W\d_\u3040-\u9fff\uac00-\ud7af]{7,24}(?![\w¨´`ˆ˜-])")
 
 
+_TWO_HEADINGS = re.compile(r"\S\s+\d{1,2}(?:\.\d{1,2})+\.?\s")
+
+
+def _names_section(title: str) -> bool:
+    """Whether a title is one: no item of a list, and not two headings that the parser took for one."""
+    return plain_text(title) and title.strip()[-1:] not in ";；,，、。：:" and _TWO_HEADINGS.search(title) is None
+
+
 @dataclass(frozen=True, slots=True)
 class NamedSection:
     """A section that a question can name: its title is unique, and its heading stands on its first page.
@@ -171,7 +179,7 @@ class FactIndex:
         named = []
         for index, section in enumerate(self.document.sections):
             place = self._heading_place(section)
-            if place is None or titles[fold(section.title)] > 1 or not plain_text(section.title):
+            if place is None or titles[fold(section.title)] > 1 or not _names_section(section.title):
                 continue
             end = self._section_end(index, section)
             end = min(end, (section.last_page + 1, 0))
