@@ -36,12 +36,18 @@ _LEADER_LINES = 4
 _LONG_WORD = re.compile(r"(?<![\w¨´`ˆ˜-])[^\W\d_\u3040-\u9fff\uac00-\ud7af]{7,24}(?![\w¨´`ˆ˜-])")
 
 
-_TWO_HEADINGS = re.compile(r"\S\s+\d{1,2}(?:\.\d{1,2})+\.?\s")
+_NO_TITLE = re.compile(
+    r"\S\s+\d{1,2}(?:\.\d{1,2})+\.?\s"  # two headings that the parser took for one
+    r"|\A\d+\s+\d+[.\s]"  # the number of a line before that of the section
+    r"|\A[\d.\s]*[•◦▪■●◆»–—*-]"  # an item of a list, or an ornament
+    r"|(?:\b[^\W\d_]\s){3}"  # s p a c e d letters
+    r"|[;；,，、。：:]\Z"
+)
 
 
 def _names_section(title: str) -> bool:
-    """Whether a title is one: no item of a list, and not two headings that the parser took for one."""
-    return plain_text(title) and title.strip()[-1:] not in ";；,，、。：:" and _TWO_HEADINGS.search(title) is None
+    """Whether a title is one heading, as a reader would quote it."""
+    return plain_text(title) and _NO_TITLE.search(title.strip()) is None
 
 
 @dataclass(frozen=True, slots=True)
