@@ -10,7 +10,7 @@ from importlib import metadata
 from typing import Any
 
 from mmprolong_data import vision
-from mmprolong_data.llm import Image
+from mmprolong_data.llm import Draining, Image
 from mmprolong_data.llm.types import Part
 
 from ...sandbox import Outcome
@@ -88,7 +88,8 @@ class DocumentPages:
         self._quality = quality
         self._cache = cache
         self._call = call
-        self._wanted: dict[int, asyncio.Future[bytes]] = {}
+        self._pending: dict[int, asyncio.Future[bytes]] = {}  # asked for, or being rendered
+        self._queued: list[int] = []
         self._renderings: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
@@ -120,40 +121,39 @@ class DocumentPages:
         kept = self._cache.get((self._doc_id, number))
         if kept is not None:
             return kept
-        future = self._wanted.get(number)
-        if future is None:
+        if number not in self._pending:
             loop = asyncio.get_running_loop()
-            if not any(not waiting.done() for waiting in self._wanted.values()):
-                self._wanted.clear()
-            future = self._wanted[number] = loop.create_future()
-            if len([1 for waiting in self._wanted.values() if not waiting.done()]) == 1:
+            self._pending[number] = loop.create_future()
+            if not self._queued:
                 # Pages that are asked for in this very moment are rendered together: the file is opened once.
                 loop.call_soon(self._start)
-        return await asyncio.shield(future)
+            self._queued.append(number)
+        return await asyncio.shield(self._pending[number])
 
     def _start(self) -> None:
-        wanted, self._wanted = self._wanted, {}
-        task = asyncio.ensure_future(self._render(wanted))
+        numbers, self._queued = sorted(self._queued), []
+        task = asyncio.ensure_future(self._render(numbers))
         self._renderings.add(task)
         task.add_done_callback(self._renderings.discard)
 
-    async def _render(self, wanted: dict[int, asyncio.Future[bytes]]) -> None:
-        numbers = sorted(wanted)
+    async def _render(self, numbers: list[int]) -> None:
         payload = {"path": self._path, "sizes": self._sizes, "quality": self._quality, "pages": numbers}
         try:
             outcome = await self._call("render", payload)
             if outcome.value is None:
                 raise CannotUse(outcome.reason, outcome.detail)
-        except Exception as error:  # noqa: BLE001 - it is raised again where the pages are awaited
-            for future in wanted.values():
-                if not future.done():
-                    future.set_exception(error)
-                    future.exception()
+        except BaseException as error:
+            for number in numbers:
+                future = self._pending.pop(number)
+                # A stop is nobody's fault: it must not end in a document's record.
+                future.set_exception(error if isinstance(error, Exception) else Draining("The run is being stopped"))
+                future.exception()  # nobody may be waiting any more
+            if not isinstance(error, Exception):
+                raise
             return
         for number, data in zip(numbers, outcome.value["pages"], strict=True):
             self._cache.put((self._doc_id, number), data)
-            if not wanted[number].done():
-                wanted[number].set_result(data)
+            self._pending.pop(number).set_result(data)
 
 
 def renderer() -> str:
