@@ -69,7 +69,8 @@ def qa_stage(payload: dict[str, Any]) -> dict[str, Any]:
 
     Args:
         payload: ``{"path", "document": packed, "recipe": Recipe.content(), "configs", "info", "dpi": planned DPI}``;
-            the file at ``path`` is read again, by another extractor, to check questions.
+            the file at ``path`` is read again, by another extractor, to check questions. ``"given"``, packed, where
+            the stage ask has made the questions: see ``tasks.make_items``.
 
     Returns:
         ``{"record": packed {"items", "shortfalls", "rejected", "dpi", "sizes"}, "samples": number of items}``;
@@ -86,7 +87,8 @@ def qa_stage(payload: dict[str, Any]) -> dict[str, Any]:
         configs = [config for config in configs if config != "ocr_full"]
         shortfalls["ocr_full"] = "scanned_pages"
     with SecondText(payload["path"], document) as pages:
-        result = make_items(document, recipe, configs, payload["info"], pages)
+        given = unpack_record(payload["given"]) if "given" in payload else None
+        result = make_items(document, recipe, configs, payload["info"], pages, given)
     items = [item.to_dict() for item in result.items]
     shortfalls.update(result.shortfalls)
 

@@ -36,6 +36,20 @@ _LEADER_LINES = 4
 _LONG_WORD = re.compile(r"(?<![\w¨´`ˆ˜-])[^\W\d_\u3040-\u9fff\uac00-\ud7af]{7,24}(?![\w¨´`ˆ˜-])")
 
 
+_NO_TITLE = re.compile(
+    r"\S\s+\d{1,2}(?:\.\d{1,2})+\.?\s"  # two headings that the parser took for one
+    r"|\A\d+\s+\d+[.\s]"  # the number of a line before that of the section
+    r"|\A[\d.\s]*[•◦▪■●◆»–—*-]"  # an item of a list, or an ornament
+    r"|(?:\b[^\W\d_]\s){3}"  # s p a c e d letters
+    r"|[;；,，、。：:]\Z"
+)
+
+
+def _names_section(title: str) -> bool:
+    """Whether a title is one heading, as a reader would quote it."""
+    return plain_text(title) and _NO_TITLE.search(title.strip()) is None
+
+
 @dataclass(frozen=True, slots=True)
 class NamedSection:
     """A section that a question can name: its title is unique, and its heading stands on its first page.
@@ -171,7 +185,7 @@ class FactIndex:
         named = []
         for index, section in enumerate(self.document.sections):
             place = self._heading_place(section)
-            if place is None or titles[fold(section.title)] > 1 or not plain_text(section.title):
+            if place is None or titles[fold(section.title)] > 1 or not _names_section(section.title):
                 continue
             end = self._section_end(index, section)
             end = min(end, (section.last_page + 1, 0))

@@ -199,6 +199,10 @@ def _list(proof: Proof, pages: Sequence[PageText], scope: Span) -> Finding:
         if found < 0 or found - at > 8:
             return Finding(missing=f"the item {item[:40]!r} does not follow on page {proof['page']}")
         at = found + len(needle)
+    begins = [squash(item)[:20] for item in proof["items"]]
+    apart = all(sum(begin in other for other in begins) == 1 for begin in begins)
+    if apart and any(sum(begin in row for begin in begins) > 1 for row in pages[proof["page"]].squashed_rows):
+        return Finding(rival="items stand side by side: there may be two lists")
     others = sum(pages[number].squashed.count(lead) for number in range(*scope)) - 1
     return Finding(rival=f"{proof['lead'][:40]!r} stands {others + 1} times in the scope" if others else "")
 

@@ -58,6 +58,8 @@ _MARKS = re.compile(r"[\d._/@\\]")
 
 def _like_data(header: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
     """Whether the first row looks like the others: where most cells of a column hold digits or marks, so does it."""
+    if any(cell.endswith((":", "：")) for cell in [*header, *(row[0] for row in rows)]):
+        return True  # pairs of a key and its value, side by side
     for column, cell in enumerate(header):
         marked = sum(_MARKS.search(row[column]) is not None for row in rows)
         if _MARKS.search(cell) and 2 * marked > len(rows) and (column == 0 or cell[-1:].isdigit()):

@@ -23,6 +23,7 @@ from ..reasons import DOCUMENT_REASONS, SAMPLE_REASONS
 from ..seeding import stable_int
 from ..workspace import write_atomically
 from .figures import draw_figures
+from .models import model_questions
 from .pictures import KIND_COLOURS, page_with_blocks, thumbnail
 from .statistics import Statistics, read_statistics
 
@@ -84,6 +85,7 @@ def write_report(root: Path, *, documents: Mapping[str, Document] | None = None)
         blocks=_block_pages(root, statistics, documents or {}),
         colours=KIND_COLOURS,
         examples=_examples(root, statistics),
+        models=model_questions(root),
         recipe=json.dumps(manifest.recipe, indent=1, sort_keys=True),
         totals=(_total(manifest.samples), _total(manifest.tokens), sum(s["bytes"] for s in manifest.shards)),
     )
