@@ -6,6 +6,7 @@ import errno
 import importlib.util
 import os
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -19,6 +20,7 @@ from mmprolong_data.manifest import Manifest
 from .engine import StopFlag, run_slices
 from .finish import dataset_root, final_shards, finish
 from .ingest import take_inventory
+from .ocr.run import PageReader, ocr_fingerprint
 from .pack import SliceBuilder
 from .recipe import Recipe
 from .sandbox import SandboxPool
@@ -89,12 +91,13 @@ class Build:
         """
         workspace = self.workspace()
         containers = CONTAINERS[self.format]
+        ocr = ocr_fingerprint(self.recipe)
         with workspace.lock(), self._pool() as pool, _disk_errors(self.out):
             plan, inventory = self._inventory_and_plan(workspace, pool)
             begun = {
                 "recipe": self.recipe.content(),
                 "containers": containers,
-                "tools": tool_versions(),
+                "tools": tool_versions() | ({"ocr": ocr[:16]} if ocr else {}),
                 "plan": plan.fingerprint(),
             }
             workspace.begin(begun, inventory)
@@ -102,10 +105,13 @@ class Build:
                 pq.write_table(plan.documents.select(PLAN_SCHEMA.names), stream)
             self.observer.planned(plan)
             missing = self._missing(workspace, plan, containers)
-            self._run_slices(workspace, plan, containers, pool, missing)
+            reader = PageReader(self.recipe, pool, workspace.root / "ocr", self.workers) if ocr and missing else None
+            with reader or nullcontext():
+                self._run_slices(workspace, plan, containers, pool, missing, reader)
+            cpu_seconds = pool.cpu_seconds + (reader.cpu_seconds if reader else 0.0)
             manifests = finish(workspace, plan, self.recipe, inventory, containers)
             roots = [dataset_root(self.out, container, containers) for container in containers]
-            return BuildResult(roots, manifests, plan, not missing, pool.cpu_seconds)
+            return BuildResult(roots, manifests, plan, not missing, cpu_seconds)
 
     def workspace(self) -> Workspace:
         """The work folder of this build, created if need be."""
@@ -140,7 +146,13 @@ class Build:
         return missing
 
     def _run_slices(
-        self, workspace: Workspace, plan: Plan, containers: list[str], pool: SandboxPool, missing: set[int]
+        self,
+        workspace: Workspace,
+        plan: Plan,
+        containers: list[str],
+        pool: SandboxPool,
+        missing: set[int],
+        reader: PageReader | None,
     ) -> None:
         done = [number for number in range(plan.num_slices) if number not in missing]
         pages = dict.fromkeys(range(plan.num_slices), (0, 0))
@@ -151,10 +163,17 @@ class Build:
             for stage in ("parse", "pack"):
                 self.observer.progress(stage, *pages[number])
         stop = StopFlag()
-        builder = SliceBuilder(workspace, plan, self.recipe, containers, pool, self.observer.progress, stop.check)
+        progress = self.observer.progress
+        builder = SliceBuilder(workspace, plan, self.recipe, containers, pool, progress, stop.check, reader)
+
+        def abort() -> None:
+            pool.close()
+            if reader is not None:
+                reader.close()
+
         # Two slices at once hide the wait for the last document of each; more only where workers outnumber documents.
         at_once = 1 + -(-2 * self.workers // self.recipe.pack.documents_per_slice)
-        run_slices(sorted(missing), builder.build, at_once=at_once, stop=stop, abort=pool.close)
+        run_slices(sorted(missing), builder.build, at_once=at_once, stop=stop, abort=abort)
 
 
 def _made(folder: Path, sidecar: dict[str, dict[str, dict[str, int | str]]]) -> bool:

@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from mmprolong_data.errors import MMProLongError
+
 from . import wire
 from .reasons import DOCUMENT_REASONS, DocumentError
 from .untrusted import clean_detail
@@ -24,6 +26,7 @@ Task = Callable[[dict[str, Any]], dict[str, Any]]
 
 TASKS = {
     "inspect": (f"{__package__}.examine:inspect_pdf", "damaged"),
+    "ocr_pictures": (f"{__package__}.ocr.pages:picture_task", "render_error"),
     "parse": (f"{__package__}.layout.parse:parse_task", "parse_error"),
     "parse_stage": (f"{__package__}.stages:parse_stage", "parse_error"),
     "qa": (f"{__package__}.tasks:qa_task", "qa_error"),
@@ -47,7 +50,7 @@ def main() -> None:
         _limit(setup["memory"])
         tasks = TASKS | {name: (target, FALLBACK) for name, target in setup["tasks"].items()}
         try:
-            importlib.import_module(f"{__package__}.pdf")
+            importlib.import_module(f"{__package__}.{setup['preload']}")
         except Exception as error:  # noqa: BLE001 - whatever it is, the parent has to tell the user
             wire.send(sock, _broken(error))
             return
@@ -83,6 +86,8 @@ def _run(tasks: dict[str, tuple[str, str]], name: str, payload: dict[str, Any]) 
         if error.reason not in DOCUMENT_REASONS:
             return _broken(error)
         return {"reason": error.reason, "detail": error.detail}
+    except MMProLongError as error:
+        return _broken(error) | {"message": str(error)}
     except MemoryError:
         return {"reason": "memory", "detail": "out of memory"}
     except ImportError as error:

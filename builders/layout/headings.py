@@ -122,7 +122,7 @@ def looks_like_heading(group: Group, metrics: Metrics) -> bool:
         return False
     larger = group.size / metrics.size
     numbered = heading_depth(text) > 0
-    if larger >= 1.15:
+    if larger >= 1.15 or (group.titled and larger >= 0.86):
         return True
     bold = group.bold and not metrics.bold
     apart = group.gap > 1.2
