@@ -118,6 +118,8 @@ def measure(page: Grey, box: tuple[float, float, float, float], text: str) -> In
         drops = padded[middle:bottom] - padded[middle + 1 : bottom + 1]
         base = float(middle + int(np.argmax(drops)) + 1)
         size = (base - top) / above
+    if not 0.6 * rough.size < size < 1.6 * rough.size:
+        return rough  # the ink is a smudge or a rule, not the letters
     stroke = float(ink.sum()) / max(1, starts) / size
     x0 += int(columns[0])
     return Ink(x0, y0 + top, x0 + int(columns[-1] - columns[0]) + 1, y0 + bottom, y0 + base, size, stroke)
