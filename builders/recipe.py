@@ -91,7 +91,7 @@ class Ocr:
     engine: Literal["paddleocr", "tesseract"] = "paddleocr"
     """``paddleocr``, or the ``tesseract`` program where it is installed."""
     model: str = "small"
-    """PP-OCRv6 ``small`` or ``tiny`` (4x faster) come by pip; another name, as PP-OCRv6_medium, is downloaded."""
+    """PP-OCRv6 ``small`` or ``tiny`` (4x faster) come by pip; other names of PaddleOCR's are downloaded."""
     dpi: int = 144
     """Resolution at which pages are read."""
     languages: str = "eng"
@@ -108,6 +108,8 @@ class Ocr:
     """Share of trusted text pages that are read too (by ``tiny``), to see whether the text layer tells the truth."""
     agreement: float = 0.8
     """Least similarity of a checked page; below it all pages of the document are read by OCR."""
+    certainty: float = 0.88
+    """Of paddleocr alone: least mean score of a page's characters; a page below it counts as failed."""
     max_errors: float = 0.02
     """Largest share of scanned pages that may fail; beyond it the document is left out (``ocr_error``)."""
 
@@ -250,6 +252,7 @@ class Recipe:
             ("ocr.dpi", 72, 400),
             ("ocr.check", 0.0, 1.0),
             ("ocr.agreement", 0.0, 1.0),
+            ("ocr.certainty", 0.0, 1.0),
             ("ocr.max_errors", 0.0, 1.0),
             ("ocr_limits.memory", 2 << 30, 1 << 50),
             ("ocr_limits.page_timeout", 1.0, 86_400.0),

@@ -22,8 +22,6 @@ LIBRARY_REMEDY = (
     "Remedy: apt-get install libgl1 libglib2.0-0, or, without root,"
     " pip install --force-reinstall --no-deps opencv-contrib-python-headless==4.10.0.84"
 )
-MIN_SCORE = 0.5
-"""Lines that the recogniser is less sure of are noise far more often than text."""
 _THREADS = {"intra_op_num_threads": 1, "inter_op_num_threads": 1}
 
 
@@ -53,14 +51,10 @@ class PaddleEngine:
             more |= {"engine": "onnxruntime", "engine_config": dict(_THREADS)}
         else:
             more |= {"engine": "paddle", "enable_mkldnn": False, "cpu_threads": 1}
-        family = f"PP-OCRv6_{settings.model}" if settings.model in BUNDLED else settings.model
         with tempfile.TemporaryDirectory() as folder:
-            if settings.model in BUNDLED and settings.backend == "onnxruntime":
-                more |= _bundled(settings.model, Path(folder))
+            more |= _models(settings, Path(folder))
             try:
                 pipeline = PaddleOCR(
-                    text_detection_model_name=f"{family}_det",
-                    text_recognition_model_name=f"{family}_rec",
                     use_doc_orientation_classify=False,
                     use_doc_unwarping=False,
                     use_textline_orientation=False,
@@ -89,7 +83,7 @@ class PaddleEngine:
             result = next(iter(self._pipeline.predict(np.ascontiguousarray(page[:, :, ::-1]))))
             lines = []
             for points, text, score in zip(result["rec_polys"], result["rec_texts"], result["rec_scores"], strict=True):
-                if text.strip() and float(score) >= MIN_SCORE:
+                if text.strip():
                     corners = np.asarray(points, dtype=np.float64).reshape(-1, 2)
                     (x0, y0), (x1, y1) = corners.min(axis=0), corners.max(axis=0)
                     lines.append(TextLine(float(x0), float(y0), float(x1), float(y1), text, float(score)))
@@ -97,10 +91,19 @@ class PaddleEngine:
         return found
 
 
-def _bundled(model: str, folder: Path) -> dict[str, str]:
-    """Folders as PaddleOCR wants them, of links to the weights in site-packages."""
-    arguments = {}
-    for part, name in (("det", "detection"), ("rec", "recognition")):
+def _models(settings: Ocr, folder: Path) -> dict[str, Any]:
+    """PaddleOCR's arguments that name its two models, and for those that came by pip where they lie.
+
+    Recognisers of one script, as ``eslav_PP-OCRv5_mobile``, have no detector of their own.
+    """
+    recogniser = settings.model
+    detector = recogniser if recogniser in BUNDLED or recogniser.startswith("PP-OCR") else BUNDLED[0]
+    arguments: dict[str, Any] = {}
+    for part, name, model in (("det", "detection", detector), ("rec", "recognition", recogniser)):
+        bundled = model in BUNDLED
+        arguments[f"text_{name}_model_name"] = f"PP-OCRv6_{model}_{part}" if bundled else f"{model}_{part}"
+        if not bundled or settings.backend != "onnxruntime":
+            continue
         target = folder / part
         target.mkdir()
         weights = weights_path(f"{model}/{part}")

@@ -31,6 +31,10 @@ TURNS = (0, 1, 2, 3)
 ALPHABET = 0.9
 """A page is comparable if this part of its letters is in the recogniser's alphabet."""
 LEAST_SIDE = 32
+MIN_SCORE = 0.5
+"""Lines that the recogniser is less sure of are noise far more often than text."""
+FEW_CHARACTERS = 40
+"""On a page with fewer, certainty says little: a figure's labels, a stamp."""
 
 
 def read_task(payload: dict[str, Any]) -> dict[str, Any]:
@@ -63,10 +67,11 @@ def read_task(payload: dict[str, Any]) -> dict[str, Any]:
             records.append({"error": entry})
             continue
         lines = next(results)
-        if isinstance(lines, PageFailure):
-            records.append({"error": lines.detail})
+        doubt = lines.detail if isinstance(lines, PageFailure) else _doubt(lines, settings)
+        if isinstance(lines, PageFailure) or doubt:
+            records.append({"error": doubt})
         else:
-            records.append(_record(entry, lines, size, settings))
+            records.append(_record(entry, [line for line in lines if line.score >= MIN_SCORE], size, settings))
     return {"pages": records}
 
 
@@ -139,6 +144,17 @@ def _prepare(page: Picture, settings: Ocr) -> tuple[Picture, int, float]:
     upright = np.ascontiguousarray(np.rot90(page, turns)) if turns else page
     degrees = picture.skew(picture.grey(upright))
     return picture.levelled(upright, degrees), turns, degrees
+
+
+def _doubt(lines: Sequence[TextLine], settings: Ocr) -> str:
+    """Why what was read cannot be believed: a recogniser invents text for scripts that it does not know."""
+    characters = sum(len(line.text) for line in lines)
+    if settings.engine != "paddleocr" or characters < FEW_CHARACTERS:
+        return ""
+    certainty = sum(line.score * len(line.text) for line in lines) / characters
+    if certainty >= settings.certainty:
+        return ""
+    return f"certainty {certainty:.2f}: a script that the model does not know, or too poor a picture"
 
 
 def _record(

@@ -38,7 +38,7 @@ def pdfs() -> Iterator[SandboxPool]:
 @pytest.fixture
 def poisoned(monkeypatch: pytest.MonkeyPatch) -> Recipe:
     monkeypatch.setattr(ocr_run, "TASKS", {"ocr_read": "support.ocr_poison:read_task"})
-    return Recipe(ocr_limits=OcrLimits(workers=1, window=4, page_timeout=3.0))
+    return Recipe(ocr_limits=OcrLimits(workers=1, window=4, page_timeout=1.5))
 
 
 def write_pages(path: Path, widths: tuple[int, ...]) -> Path:
