@@ -121,7 +121,7 @@ class OcrLimits:
     workers: int | None = None
     """Processes; default: as --workers, but one for every 3 GB of the machine's memory at most."""
     memory: int = 10 << 30
-    """Address space of a child, in bytes (``memory``); what it really uses stays below 2 GB."""
+    """Address space of a child, in bytes (``memory``); what it really uses stays below 3 GB."""
     page_timeout: float = 60.0
     """Seconds of wall time for one page (``timeout``)."""
     window: int = 8

@@ -18,7 +18,7 @@ class Group:
 
     ``kind`` is empty until a rule decides. ``gap`` is the distance from the line above in its region, in usual line
     pitches (large at a region's start). ``last`` says that nothing of its region follows. ``titled``: a layout model
-    takes it for a title or heading.
+    takes it for a title or heading. ``scanned``: it comes from OCR.
     """
 
     lines: list[Line]
@@ -32,6 +32,7 @@ class Group:
     rows: list[list[str]] = field(default_factory=list)
     items: list[int] = field(default_factory=list)
     titled: bool = False
+    scanned: bool = False
 
     @property
     def text(self) -> str:

@@ -192,8 +192,8 @@ def _looks(one: list[Fragment], two: list[Fragment]) -> float:
     mean = min(sum(len(f.text) for f in side) / len(side) for side in (one, two))
     wide = min(sum(f.x1 - f.x0 for f in side) / sum(f.size for f in side) for side in (one, two))
     fill = min(_fill(one), _fill(two))
-    # CJK lines hold fewer characters: their length in font sizes says the same.
-    if fill >= 0.5 and (mean >= 14 or wide >= 9.0):
+    # CJK lines hold fewer characters: their length in font sizes says the same. A side may hold more columns itself.
+    if (fill >= 0.5 or (fill >= 0.28 and lines >= 6)) and (mean >= 14 or wide >= 9.0):
         return lines * fill
     return 0.0
 

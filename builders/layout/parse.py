@@ -140,6 +140,7 @@ def _groups(
         heading = outlined.get(id(group.lines[0]))
         if heading is not None and not group.kind and len(group.lines) <= heading.lines + 1:
             group.kind, group.level, group.source = "heading", heading.level, heading.source
+        group.scanned = raw.scanned
         group.titled = bool(titled) and looks_titled(group, titled)
     return groups
 

@@ -55,7 +55,10 @@ def set_styles(pages: list[RawPage]) -> None:
         stroke = float(f.font)
         f.style = BOLD if usual_stroke and len(f.text) >= MIN_MEASURED and stroke > BOLD_STROKE * usual_stroke else 0
         f.font = "scan"
-        f.size = body if len(f.text) < MIN_MEASURED else min(steps, key=lambda step: (abs(step - f.size), step))
+        if len(f.text) < MIN_MEASURED or abs(f.size / body - 1) <= SAME_SIZE:
+            f.size = body
+        else:
+            f.size = min(steps, key=lambda step: (abs(step - f.size), step))
         f.y0, f.y1 = f.base - ASCENT * f.size, f.base + DESCENT * f.size
 
 
