@@ -50,7 +50,7 @@ def main() -> None:
         _limit(setup["memory"])
         tasks = TASKS | {name: (target, FALLBACK) for name, target in setup["tasks"].items()}
         try:
-            importlib.import_module(f"{__package__}.{setup['preload']}")
+            importlib.import_module(f"{__package__}.{setup.get('preload', 'pdf')}")
         except Exception as error:  # noqa: BLE001 - whatever it is, the parent has to tell the user
             wire.send(sock, _broken(error))
             return

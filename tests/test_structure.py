@@ -76,11 +76,13 @@ def test_the_parent_of_a_build_never_loads_pymupdf() -> None:
         "import mmprolong_builders.commands.build, mmprolong_builders.pipeline, mmprolong_builders.finish"
     )
     assert "mmprolong_builders.pack" in loaded
+    assert "mmprolong_builders.ocr.run" in loaded
     assert not loaded & {"pymupdf", "fitz", "torch", "datasets", "matplotlib"}
+    assert not loaded & {"onnxruntime", "paddleocr", "paddlex", "rapid_layout", "cv2"}
 
 
 def test_every_package_folder_has_a_readme() -> None:
-    for folder in ("mmprolong_data", "builders", "dataset_cards", "tests", "benchmarks"):
+    for folder in ("mmprolong_data", "builders", "builders/ocr", "dataset_cards", "tests", "benchmarks"):
         assert (ROOT / folder / "README.md").read_text(encoding="utf-8").strip()
 
 
