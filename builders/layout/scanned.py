@@ -107,12 +107,15 @@ def add_furniture(pages: list[RawPage], found: list[Furniture]) -> None:
         if not page.scanned:
             continue
         height = page.upright_size[1]
-        for f in page.fragments:
-            kind = region_of(page, (f.x0, f.y0, f.x1, f.y1)) if not TOP * height < f.base < BOTTOM * height else ""
-            if kind == "header" and f.base < TOP * height:
-                furniture.headers.add(f.order)
-            elif kind == "footer" and f.base > BOTTOM * height:
-                furniture.footers.add(f.order)
+        kinds = {f.order: region_of(page, (f.x0, f.y0, f.x1, f.y1)) for f in page.fragments}
+        known = furniture.headers | furniture.footers
+        headers = {f.order for f in page.fragments if f.base < TOP * height and kinds[f.order] == "header"}
+        footers = {f.order for f in page.fragments if f.base > BOTTOM * height and kinds[f.order] == "footer"}
+        # Running lines are outermost: what has text of the page beside it, as the top of a column, is none.
+        bases = [f.base for f in page.fragments if f.order not in headers | footers | known]
+        first, last = min(bases, default=height), max(bases, default=0.0)
+        furniture.headers |= {f.order for f in page.fragments if f.order in headers and f.base < first - 0.5 * f.size}
+        furniture.footers |= {f.order for f in page.fragments if f.order in footers and f.base > last + 0.5 * f.size}
 
 
 def titled_lines(page: RawPage, regions: list[list[Line]]) -> set[int]:
