@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# PaddleOCR's OpenCV needs libGL of the system; where that is missing, the same version without windows takes its place.
+OPENCV := $(BIN)/python -c 'import cv2' 2>/dev/null || \
+	$(PIP) --force-reinstall --no-deps opencv-contrib-python-headless==4.10.0.84
 # Documents for the demo; without it the demo writes a corpus of its own.
 PDFS ?=
 PYTEST_ARGS ?=
@@ -18,14 +21,16 @@ help:
 
 $(VENV)/.demo: setup.cfg pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(PIP) --editable '.[build,demo]'
+	$(PIP) --editable '.[build,demo,ocr]'
+	$(OPENCV)
 	touch $@
 
 $(VENV)/.dev: setup.cfg pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	# torch first, with an exact version: a range would pull the gigabytes of another build.
 	$(PIP) torch==2.13.0
-	$(PIP) --editable '.[build,train,demo,dev]'
+	$(PIP) --editable '.[build,train,demo,dev,ocr]'
+	$(OPENCV)
 	touch $@ $(VENV)/.demo
 
 demo: $(VENV)/.demo

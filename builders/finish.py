@@ -20,7 +20,7 @@ from .card import write_card
 from .pack import slice_index
 from .recipe import Recipe
 from .select import Plan
-from .workspace import Workspace, atomic_stream, file_sha256, tool_versions
+from .workspace import Workspace, atomic_stream, file_sha256
 
 DOCUMENTS_FILE = "index/documents.parquet"
 
@@ -97,11 +97,12 @@ def finish(
     for container in containers:
         root = dataset_root(workspace.out, container, containers)
         own = [shard for shard in shards if shard.container == container]
-        manifests.append(_publish(root, container, own, documents, sidecars, recipe, plan))
+        manifests.append(_publish(workspace, root, container, own, documents, sidecars, recipe, plan))
     return manifests
 
 
 def _publish(
+    workspace: Workspace,
     root: Path,
     container: str,
     shards: list[FinalShard],
@@ -160,7 +161,7 @@ def _publish(
         container=container,
         recipe=recipe.content(),
         recipe_hash=recipe.hash(),
-        tools=tool_versions(),
+        tools=workspace.begun_tools(),
         shards=entries,
         indexes=indexes,
         documents={

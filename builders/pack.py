@@ -15,6 +15,7 @@ from mmprolong_data.records import PageImages
 from mmprolong_data.schema import Sample
 from mmprolong_data.shards import EXTENSION, ShardWriter, open_writer
 
+from .ocr.run import PageReader
 from .recipe import Recipe
 from .sandbox import SandboxPool
 from .select import Plan
@@ -41,6 +42,7 @@ class SliceBuilder:
     check_stop: Callable[[], None]
     asker: AskStage | None = None
     """Asks models for the questions; without it, children make them."""
+    reader: PageReader | None = None
 
     def build(self, number: int) -> None:
         """Bring one slice to its shards; stages that are complete are not done again, ``pack`` always is."""
@@ -60,16 +62,29 @@ class SliceBuilder:
             return dict(done["left_out"])
         settings = self.recipe.content()["parse"]
         payloads = [{"path": row["path"], "doc_id": row["doc_id"], "settings": settings} for row in rows]
+        if self.reader is not None:
+            route = {"check": self.recipe.ocr.check, "seed": self.recipe.seed}
+            payloads = [payload | {"route": route} for payload in payloads]
         left_out: dict[str, list[str]] = {}
 
         def records() -> Iterator[dict[str, Any]]:
-            for row, outcome in zip(rows, self.pool.map("parse_stage", payloads), strict=True):
+            parsed = self.pool.map("parse_stage", payloads)
+            for row, payload, outcome in zip(rows, payloads, parsed, strict=True):
                 self.check_stop()
+                shown = [0]
+
+                def show(pages: int, shown: list[int] = shown) -> None:
+                    shown[0] += pages
+                    self.check_stop()
+                    self.on_progress("parse", 0, pages)
+
+                if self.reader is not None:
+                    outcome = self.reader.complete(payload, outcome, show)
                 if outcome.value is None:
                     left_out[row["doc_id"]] = [outcome.reason, outcome.detail]
                 else:
                     yield {"doc_id": row["doc_id"], "document": outcome.value["document"]}
-                self.on_progress("parse", 1, row["pages"])
+                self.on_progress("parse", 1, row["pages"] - shown[0])
 
         self._write_cell("parse", number, records(), lambda: {"left_out": left_out})
         return left_out

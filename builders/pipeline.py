@@ -6,6 +6,7 @@ import errno
 import importlib.util
 import os
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -19,6 +20,7 @@ from mmprolong_data.manifest import Manifest
 from .engine import StopFlag, run_slices
 from .finish import dataset_root, final_shards, finish
 from .ingest import take_inventory
+from .ocr.run import PageReader, ocr_fingerprint
 from .pack import SliceBuilder
 from .qa.openai.prompts import fingerprint as prompt_fingerprint
 from .recipe import Recipe
@@ -95,25 +97,29 @@ class Build:
         containers = CONTAINERS[self.format]
         if self.recipe.uses_model():
             self._check_model()
+        ocr = ocr_fingerprint(self.recipe)
         with workspace.lock(), self._pool() as pool, _disk_errors(self.out):
             plan, inventory = self._inventory_and_plan(workspace, pool)
             begun = {
                 "recipe": self.recipe.content(),
                 "containers": containers,
-                "tools": tool_versions(),
+                "tools": tool_versions() | ({"ocr": ocr[:16]} if ocr else {}),
                 "plan": plan.fingerprint(),
             }
             if self.recipe.uses_model():
-                begun["tools"] = tool_versions() | {"prompts": prompt_fingerprint()}
+                begun["tools"] |= {"prompts": prompt_fingerprint()}
             workspace.begin(begun, inventory)
             with atomic_stream(workspace.cells / "plan.parquet") as stream:
                 pq.write_table(plan.documents.select(PLAN_SCHEMA.names), stream)
             self.observer.planned(plan)
             missing = self._missing(workspace, plan, containers)
-            spent = self._run_slices(workspace, plan, containers, pool, missing)
+            reader = PageReader(self.recipe, pool, workspace.root / "ocr", self.workers) if ocr and missing else None
+            with reader or nullcontext():
+                spent = self._run_slices(workspace, plan, containers, pool, missing, reader)
+            cpu_seconds = pool.cpu_seconds + (reader.cpu_seconds if reader else 0.0)
             manifests = finish(workspace, plan, self.recipe, inventory, containers)
             roots = [dataset_root(self.out, container, containers) for container in containers]
-            return BuildResult(roots, manifests, plan, not missing, pool.cpu_seconds, spent)
+            return BuildResult(roots, manifests, plan, not missing, cpu_seconds, spent)
 
     def workspace(self) -> Workspace:
         """The work folder of this build, created if need be."""
@@ -161,7 +167,13 @@ class Build:
             )
 
     def _run_slices(
-        self, workspace: Workspace, plan: Plan, containers: list[str], pool: SandboxPool, missing: set[int]
+        self,
+        workspace: Workspace,
+        plan: Plan,
+        containers: list[str],
+        pool: SandboxPool,
+        missing: set[int],
+        reader: PageReader | None,
     ) -> float:
         """Build the slices that are missing. Returns the US dollars spent on models."""
         done = [number for number in range(plan.num_slices) if number not in missing]
@@ -173,11 +185,18 @@ class Build:
             for stage in ("parse", "pack"):
                 self.observer.progress(stage, *pages[number])
         stop = StopFlag()
-        builder = SliceBuilder(workspace, plan, self.recipe, containers, pool, self.observer.progress, stop.check)
+        progress = self.observer.progress
+        builder = SliceBuilder(workspace, plan, self.recipe, containers, pool, progress, stop.check, reader=reader)
+
+        def abort() -> None:
+            pool.close()
+            if reader is not None:
+                reader.close()
+
         # Two slices at once hide the wait for the last document of each; more only where workers outnumber documents.
         at_once = 1 + -(-2 * self.workers // self.recipe.pack.documents_per_slice)
         if not self.recipe.uses_model() or not missing:
-            run_slices(sorted(missing), builder.build, at_once=at_once, stop=stop, abort=pool.close)
+            run_slices(sorted(missing), builder.build, at_once=at_once, stop=stop, abort=abort)
             return 0.0
         from .asking import run_asking_slices
 

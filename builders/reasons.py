@@ -18,6 +18,7 @@ DOCUMENT_REASONS = {
     "too_many_tokens": "its pages do not fit select.max_tokens, even at render.min_dpi",
     "over_budget": "select.token_budget was reached before it",
     "needs_ocr": "more of its pages are scanned than parse.max_scanned allows, and no OCR engine is enabled",
+    "ocr_error": "more of its scanned pages than ocr.max_errors allows could not be read",
     "crash": "it crashed the renderer",
     "timeout": "it took longer than sandbox.timeout",
     "memory": "it needed more than sandbox.memory",

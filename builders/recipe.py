@@ -81,10 +81,60 @@ class Parse:
 
     tables: bool = True
     """Look for tables on candidate pages."""
-    ocr: Literal["auto", "never"] = "auto"
-    """``auto``: scanned pages go to the OCR engine where the ocr extra is installed, else ``needs_ocr``."""
+    hidden_text: bool = False
+    """Believe text that is not painted, which other OCR programs put behind scans; else such pages are read anew."""
+    ocr: Literal["auto", "never", "require"] = "auto"
+    """``auto``: scanned pages are read where the ocr extra is installed; ``require``: it must be; ``never``."""
     max_scanned: float = 0.1
     """Without OCR, largest share of scanned pages that a document may have (it then serves no ``ocr_full``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ocr:
+    """How scanned pages are read. A page with a text layer that can be trusted is not touched by any of this."""
+
+    engine: Literal["paddleocr", "tesseract"] = "paddleocr"
+    """``paddleocr``, or the ``tesseract`` program where it is installed."""
+    model: str = "small"
+    """PP-OCRv6 ``small`` or ``tiny`` (4x faster) come by pip; other names of PaddleOCR's are downloaded."""
+    dpi: int = 144
+    """Resolution at which pages are read."""
+    languages: str = "eng"
+    """Of tesseract alone: its language packs, such as ``deu+fra``."""
+    device: str = "cpu"
+    """Of paddleocr alone: ``cpu``, or ``gpu:0`` where the installed onnxruntime or paddlepaddle can use one."""
+    backend: Literal["onnxruntime", "paddle"] = "onnxruntime"
+    """Of paddleocr alone: what computes; ``paddle`` needs paddlepaddle, which no extra installs."""
+    straighten: bool = True
+    """Turn pages that lie on their side or head, and level out skew of up to 5 degrees."""
+    layout: bool = True
+    """Ask a layout model for titles, tables, figures, headers and footers; else line heights alone decide."""
+    check: float = 0.01
+    """Share of trusted text pages that are read too (by ``tiny``), to see whether the text layer tells the truth."""
+    agreement: float = 0.8
+    """Least similarity of a checked page; below it all pages of the document are read by OCR."""
+    certainty: float = 0.88
+    """Of paddleocr alone: least mean score of a page's characters; a page below it counts as failed."""
+    max_errors: float = 0.02
+    """Largest share of scanned pages that may fail; beyond it the document is left out (``ocr_error``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class OcrLimits:
+    """Limits of the child processes that recognize text. Not part of the recipe's hash."""
+
+    workers: int | None = None
+    """Processes; default: as --workers, but one for every 3 GB of the machine's memory at most."""
+    memory: int = 10 << 30
+    """Address space of a child, in bytes (``memory``); what it really uses stays below 3 GB."""
+    page_timeout: float = 60.0
+    """Seconds of wall time for one page (``timeout``)."""
+    window: int = 8
+    """Pages that a child is given at a time, 64 at most."""
+    recycle: int = 400
+    """A child is replaced after this many pages."""
+    cache: str = ""
+    """Folder of the pages read so far; default: in the build's work folder. Builds may share one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +235,8 @@ class Recipe:
     select: Select = field(default_factory=Select)
     render: Render = field(default_factory=Render)
     parse: Parse = field(default_factory=Parse)
+    ocr: Ocr = field(default_factory=Ocr)
+    ocr_limits: OcrLimits = field(default_factory=OcrLimits)
     segments: Segments = field(default_factory=Segments)
     qa: QA = field(default_factory=QA)
     verify: Verify = field(default_factory=Verify)
@@ -199,11 +251,11 @@ class Recipe:
         return (32, 50) if self.select.distribution == "pool_native" else (50, 100)
 
     def content(self) -> dict[str, Any]:
-        """The settings that decide the bytes of the dataset: not ``sandbox`` and ``llm``, nor where models are."""
+        """The settings that decide the bytes of the dataset: not limits and ``llm``, nor where models are."""
         plain = to_plain(self)
         for section, name in (("qa", "base_url"), ("qa", "mode"), ("verify", "base_urls")):
             del plain[section][name]
-        del plain["sandbox"], plain["llm"]
+        del plain["sandbox"], plain["ocr_limits"], plain["llm"]
         return plain
 
     def uses_model(self) -> bool:
@@ -262,6 +314,15 @@ class Recipe:
             ("sandbox.memory", 512 << 20, 1 << 50),
             ("sandbox.timeout", 1.0, 86_400.0),
             ("sandbox.recycle", 1, 1_000_000),
+            ("ocr.dpi", 72, 400),
+            ("ocr.check", 0.0, 1.0),
+            ("ocr.agreement", 0.0, 1.0),
+            ("ocr.certainty", 0.0, 1.0),
+            ("ocr.max_errors", 0.0, 1.0),
+            ("ocr_limits.memory", 2 << 30, 1 << 50),
+            ("ocr_limits.page_timeout", 1.0, 86_400.0),
+            ("ocr_limits.window", 1, 64),
+            ("ocr_limits.recycle", 1, 1_000_000),
         ):
             value: Any = self
             for key in name.split("."):
@@ -284,6 +345,8 @@ class Recipe:
                 Endpoint("any", url)
         budget = self.select.token_budget
         check(budget is None or budget > 0, "select.token_budget", budget, "a positive number")
+        workers = self.ocr_limits.workers
+        check(workers is None or workers > 0, "ocr_limits.workers", workers, "a positive number")
         configs = self.tasks.configs
         known = bool(configs) and len(set(configs)) == len(configs) and set(configs) <= set(CONFIG_NAMES)
         check(known, "tasks.configs", configs, f"different ones of {', '.join(CONFIG_NAMES)}")

@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from mmprolong_data.errors import MMProLongError
+
 from . import wire
 from .reasons import DOCUMENT_REASONS, DocumentError
 from .untrusted import clean_detail
@@ -28,6 +30,7 @@ TASKS = {
     "ask_prepare": (f"{__package__}.qa.openai.child:prepare", "qa_error"),
     "ask_programmatic": (f"{__package__}.qa.openai.child:programmatic", "qa_error"),
     "inspect": (f"{__package__}.examine:inspect_pdf", "damaged"),
+    "ocr_pictures": (f"{__package__}.ocr.pages:picture_task", "render_error"),
     "parse": (f"{__package__}.layout.parse:parse_task", "parse_error"),
     "parse_stage": (f"{__package__}.stages:parse_stage", "parse_error"),
     "qa": (f"{__package__}.tasks:qa_task", "qa_error"),
@@ -52,7 +55,7 @@ def main() -> None:
         _limit(setup["memory"])
         tasks = TASKS | {name: (target, FALLBACK) for name, target in setup["tasks"].items()}
         try:
-            importlib.import_module(f"{__package__}.pdf")
+            importlib.import_module(f"{__package__}.{setup.get('preload', 'pdf')}")
         except Exception as error:  # noqa: BLE001 - whatever it is, the parent has to tell the user
             wire.send(sock, _broken(error))
             return
@@ -88,6 +91,8 @@ def _run(tasks: dict[str, tuple[str, str]], name: str, payload: dict[str, Any]) 
         if error.reason not in DOCUMENT_REASONS:
             return _broken(error)
         return {"reason": error.reason, "detail": error.detail}
+    except MMProLongError as error:
+        return _broken(error) | {"message": str(error)}
     except MemoryError:
         return {"reason": "memory", "detail": "out of memory"}
     except ImportError as error:

@@ -114,6 +114,11 @@ class Workspace:
                 f"Remedy: go on with the old ones, or build into another folder: --out {self.out}-2"
             )
 
+    def begun_tools(self) -> dict[str, str]:
+        """The tool versions that the build was begun with; an OCR engine's fingerprint is one of them."""
+        tools: dict[str, str] = json.loads(self.build_file.read_bytes())["tools"]
+        return tools
+
     def cell(self, stage: str, number: int) -> Path:
         """The data file of a slice in a stage (a folder for ``pack``); its sidecar stands beside it."""
         suffix = "" if stage == "pack" else ".msgpack"

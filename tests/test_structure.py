@@ -77,7 +77,9 @@ def test_the_parent_of_a_build_never_loads_pymupdf() -> None:
         "import mmprolong_builders.commands.build, mmprolong_builders.pipeline, mmprolong_builders.finish"
     )
     assert "mmprolong_builders.pack" in loaded
+    assert "mmprolong_builders.ocr.run" in loaded
     assert not loaded & {"pymupdf", "fitz", "torch", "datasets", "matplotlib"}
+    assert not loaded & {"onnxruntime", "paddleocr", "paddlex", "rapid_layout", "cv2"}
 
 
 def test_commands_of_the_trainer_are_light() -> None:
@@ -90,7 +92,8 @@ def test_commands_of_the_trainer_are_light() -> None:
 
 
 def test_every_package_folder_has_a_readme() -> None:
-    for folder in ("mmprolong_data", "builders", "trainer", "configs", "dataset_cards", "tests", "benchmarks"):
+    packages = ("mmprolong_data", "builders", "builders/ocr", "trainer", "configs", "dataset_cards")
+    for folder in (*packages, "tests", "benchmarks"):
         assert (ROOT / folder / "README.md").read_text(encoding="utf-8").strip()
 
 
