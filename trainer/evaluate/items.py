@@ -66,7 +66,7 @@ class Item:
         return self.reference or self.answer
 
     def messages(self) -> list[dict[str, Any]]:
-        """The user's turn with typed parts, as ``mmprolong_data.chat.build_messages`` writes it; adjacent texts stay apart."""
+        """The user's turn with typed parts, as ``mmprolong_data.chat.build_messages`` writes it."""
         content = [
             {"type": "image", "text": None} if part is IMAGE else {"type": "text", "text": part} for part in self.parts
         ]
@@ -80,8 +80,8 @@ class Suite:
     Attributes:
         name: As in ``--suite``.
         items: In a fixed order.
-        macro: How tasks make up the overall score: ``"tasks"`` (mean of the tasks' means), ``"items"`` (mean of all), or
-            ``"families"`` (mean over what stands before the first hyphen of a task, each the mean of its tasks).
+        macro: How tasks make up the overall score: ``"tasks"`` (mean of the tasks' means), ``"items"`` (mean of all),
+            or ``"families"`` (mean over what stands before a task's first hyphen, each the mean of its tasks).
         headline: Lengths whose mean is the overall score; empty: all lengths.
         drops_empty: The published rules leave empty replies out of the denominator; with ``--compat`` so do we.
         compat_scorer: Scorer of the published rules, "" if it is the same.

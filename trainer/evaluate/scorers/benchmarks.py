@@ -26,7 +26,7 @@ def bag_f1(gold: str, prediction: str, answer_format: str) -> float:
 
 
 def choice(gold: str, prediction: str, answer_format: str) -> float:
-    """1 if the reply chooses the right letter: alone, in brackets, or before a full stop or colon. ``gold``: a letter."""
+    """1 if the reply chooses the letter ``gold``: alone, in brackets, or before a full stop or colon."""
     reply = final_answer(prediction).strip()
     found = re.match(r"\(?\s*([A-Za-z])\s*(?:[).:,]|$)", reply) or re.search(
         r"(?i)\b(?:option|choice)\s+([a-z])\b", reply

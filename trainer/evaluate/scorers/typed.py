@@ -20,7 +20,8 @@ _WORDS = dict(
 )
 _NUMBER = re.compile(
     r"(?<![\w.])([-+]?)[$€£¥]?\s?"
-    r"(\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d{1,3}(?:[ \u00a0\u202f]\d{3})+(?!\d)(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)(?:e([-+]?\d{1,3}))?\s?(thousand|million|billion|trillion|mn|bn|per cent|percent|%|[kmb]\b)?"
+    r"(\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d{1,3}(?:[ \u00a0\u202f]\d{3})+(?!\d)(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)"
+    r"(?:e([-+]?\d{1,3}))?\s?(thousand|million|billion|trillion|mn|bn|per cent|percent|%|[kmb]\b)?"
 )
 _EXACT = re.compile(r"https?://|www\.|@|\.(py|ipynb|pdf|csv)$|^pages? \d|^[\d\s()+./:-]*\d[\d\s()+./:-]*$")
 _UNANSWERABLE = re.compile(r"\b(not answerable|unanswerable|cannot be answered|can't be answered|no answer)\b")
