@@ -48,6 +48,7 @@ class ProgressDisplay:
         )
         self._tasks: dict[str, TaskID] = {}
         self._lock = threading.Lock()
+        self._pages = 0
         self.started = time.monotonic()
 
     def __enter__(self) -> ProgressDisplay:
@@ -65,13 +66,13 @@ class ProgressDisplay:
 
     def planned(self, plan: Plan) -> None:
         """See ``pipeline.Observer``."""
-        pages = sum(plan.documents["pages"].to_pylist())
+        self._pages = sum(plan.documents["pages"].to_pylist())
         for stage in ("parse", "pack"):
-            self._task(stage, "pages", pages)
+            self._task(stage, "pages", self._pages)
 
     def progress(self, stage: str, documents: int, pages: int) -> None:
         """See ``pipeline.Observer``."""
-        self._progress.advance(self._tasks[stage], pages)
+        self._progress.advance(self._task(stage, "pages", self._pages), pages)
 
     def note(self, text: str) -> None:
         """See ``pipeline.Observer``."""
@@ -143,6 +144,12 @@ def print_summary(console: Console, result: BuildResult, recipe: Recipe, seconds
         speed = f"{pages / seconds:,.0f} pages/s" if seconds > 0 else ""
         cpu = f"{1000 * result.cpu_seconds / max(pages, 1):.1f} CPU ms a page in the workers"
         console.print(f"{pages:,} pages in {human_time(seconds)} ({speed}; {cpu}).", highlight=False)
+    if recipe.uses_model():
+        spent = f"{result.spent:,.4f} US dollars in this run" if recipe.llm.prices else "no prices set"
+        where = result.roots[0]
+        console.print(
+            f"Models: {spent}. Everything asked and paid: mmprolong cost {where}", highlight=False, soft_wrap=True
+        )
     for root in result.roots:
         console.print(f"Dataset: {root}", highlight=False, soft_wrap=True)
 

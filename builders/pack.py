@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mmprolong_data import chat
 from mmprolong_data.index import read_index, write_index
@@ -19,6 +19,9 @@ from .sandbox import SandboxPool
 from .select import Plan
 from .stages import read_records, unpack_record, write_records
 from .workspace import Workspace, atomic_stream, file_sha256
+
+if TYPE_CHECKING:
+    from .qa.openai.stage import AskStage
 
 Progress = Callable[[str, int, int], None]
 """Called with (stage, documents, pages) after each document of a stage."""
@@ -35,11 +38,15 @@ class SliceBuilder:
     pool: SandboxPool
     on_progress: Progress
     check_stop: Callable[[], None]
+    asker: AskStage | None = None
+    """Asks models for the questions; without it, children make them."""
 
     def build(self, number: int) -> None:
         """Bring one slice to its shards; stages that are complete are not done again, ``pack`` always is."""
         rows = self.plan.slice_rows(number)
         left_out = self._parse(number, rows)
+        if self.asker is not None:
+            self._ask(self.asker, number, rows)
         self._qa(number, rows)
         self._pack(number, rows, left_out)
 
@@ -68,6 +75,8 @@ class SliceBuilder:
 
     def _qa(self, number: int, rows: list[dict[str, Any]]) -> None:
         """Make the items of every parsed document; one that fails has a record with its reason."""
+        # Of the documents that the stage ask has seen: the questions, packed, or the record of a failure.
+        asked = {r["doc_id"]: r for r in read_records(self.workspace.cell("ask", number))} if self.asker else {}
         if self._cell_done("qa", number) is not None:
             return
         by_id = {row["doc_id"]: row for row in rows}
@@ -77,24 +86,48 @@ class SliceBuilder:
         def payloads() -> Iterator[dict[str, Any]]:
             for record in read_records(parsed):
                 row = by_id[record["doc_id"]]
+                given = asked.get(record["doc_id"], {})
+                if "reason" in given:
+                    continue
                 yield {
+                    "path": row["path"],
                     "document": record["document"],
                     "recipe": content,
                     "configs": row["configs"],
                     "info": {"name": row["name"], "path": row["path"]},
                     "dpi": row["dpi"],
-                }
+                } | {name: given[name] for name in ("given",) if name in given}
 
         def records() -> Iterator[dict[str, Any]]:
             ids = [record["doc_id"] for record in read_records(parsed)]
-            for doc_id, outcome in zip(ids, self.pool.map("qa_stage", payloads()), strict=True):
+            outcomes = self.pool.map("qa_stage", payloads())
+            for doc_id in ids:
                 self.check_stop()
+                if "reason" in asked.get(doc_id, {}):
+                    yield asked[doc_id]
+                    continue
+                outcome = next(outcomes)
                 if outcome.value is None:
                     yield {"doc_id": doc_id, "reason": outcome.reason, "detail": outcome.detail}
                 else:
                     yield {"doc_id": doc_id, "record": outcome.value["record"]}
 
         self._write_cell("qa", number, records(), dict)
+
+    def _ask(self, asker: AskStage, number: int, rows: list[dict[str, Any]]) -> None:
+        """Ask models about every parsed document. What is complete is not asked again; the ledger knows the rest."""
+        if self._cell_done("ask", number) is not None:
+            for row in rows:
+                self.on_progress("ask", 1, row["pages"])
+            return
+        documents = {
+            record["doc_id"]: record["document"] for record in read_records(self.workspace.cell("parse", number))
+        }
+        for row in rows:
+            if row["doc_id"] not in documents:
+                self.on_progress("ask", 1, row["pages"])
+        records = asker.slice(rows, documents, lambda row: self.on_progress("ask", 1, row["pages"]))
+        self._write_cell("ask", number, records, dict)
 
     def _pack(self, number: int, rows: list[dict[str, Any]], left_out: dict[str, list[str]]) -> None:
         """Render the pages of every document that has items and write the shards of the slice."""

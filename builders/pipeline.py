@@ -13,13 +13,14 @@ from typing import Protocol
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mmprolong_data.errors import MMProLongError, missing_extra
+from mmprolong_data.errors import MMProLongError, SettingsError, missing_extra
 from mmprolong_data.manifest import Manifest
 
 from .engine import StopFlag, run_slices
 from .finish import dataset_root, final_shards, finish
 from .ingest import take_inventory
 from .pack import SliceBuilder
+from .qa.openai.prompts import fingerprint as prompt_fingerprint
 from .recipe import Recipe
 from .sandbox import SandboxPool
 from .select import PLAN_SCHEMA, Plan, make_plan
@@ -51,13 +52,14 @@ class Observer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class BuildResult:
-    """What a build made. ``cpu_seconds`` is the CPU time of the sandboxed children."""
+    """What a build made. ``cpu_seconds`` is the CPU time of the children, ``spent`` the US dollars of this run."""
 
     roots: list[Path]
     manifests: list[Manifest]
     plan: Plan
     already_complete: bool
     cpu_seconds: float
+    spent: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,8 @@ class Build:
     workers: int
     format: str
     observer: Observer
+    max_cost: float | None = None
+    """US dollars that this run may spend on language models."""
 
     def plan(self) -> tuple[Plan, pa.Table]:
         """Take the inventory (kept in the work folder) and make the plan; build nothing.
@@ -89,6 +93,8 @@ class Build:
         """
         workspace = self.workspace()
         containers = CONTAINERS[self.format]
+        if self.recipe.uses_model():
+            self._check_model()
         with workspace.lock(), self._pool() as pool, _disk_errors(self.out):
             plan, inventory = self._inventory_and_plan(workspace, pool)
             begun = {
@@ -97,15 +103,17 @@ class Build:
                 "tools": tool_versions(),
                 "plan": plan.fingerprint(),
             }
+            if self.recipe.uses_model():
+                begun["tools"] = tool_versions() | {"prompts": prompt_fingerprint()}
             workspace.begin(begun, inventory)
             with atomic_stream(workspace.cells / "plan.parquet") as stream:
                 pq.write_table(plan.documents.select(PLAN_SCHEMA.names), stream)
             self.observer.planned(plan)
             missing = self._missing(workspace, plan, containers)
-            self._run_slices(workspace, plan, containers, pool, missing)
+            spent = self._run_slices(workspace, plan, containers, pool, missing)
             manifests = finish(workspace, plan, self.recipe, inventory, containers)
             roots = [dataset_root(self.out, container, containers) for container in containers]
-            return BuildResult(roots, manifests, plan, not missing, pool.cpu_seconds)
+            return BuildResult(roots, manifests, plan, not missing, pool.cpu_seconds, spent)
 
     def workspace(self) -> Workspace:
         """The work folder of this build, created if need be."""
@@ -139,9 +147,23 @@ class Build:
                 self.observer.note(f"slice {number}: a shard is missing or damaged; it is made again")
         return missing
 
+    def _check_model(self) -> None:
+        """What is missing for asking a model is said before any work is done."""
+        for package in ("openai", "pydantic", "aiohttp"):
+            if importlib.util.find_spec(package) is None:
+                raise missing_extra(package, "openai")
+        models = {self.recipe.qa.model, *self.recipe.verify.models.values()}
+        unpriced = sorted(models - set(self.recipe.llm.prices))
+        if self.max_cost is not None and unpriced:
+            raise SettingsError(
+                f"--max-cost: no price is known of {', '.join(unpriced)}."
+                f" Remedy: --set 'llm.prices={{{unpriced[0]}: [INPUT, OUTPUT]}}', US dollars per million tokens"
+            )
+
     def _run_slices(
         self, workspace: Workspace, plan: Plan, containers: list[str], pool: SandboxPool, missing: set[int]
-    ) -> None:
+    ) -> float:
+        """Build the slices that are missing. Returns the US dollars spent on models."""
         done = [number for number in range(plan.num_slices) if number not in missing]
         pages = dict.fromkeys(range(plan.num_slices), (0, 0))
         for number, count in zip(plan.documents["slice"].to_pylist(), plan.documents["pages"].to_pylist(), strict=True):
@@ -154,7 +176,14 @@ class Build:
         builder = SliceBuilder(workspace, plan, self.recipe, containers, pool, self.observer.progress, stop.check)
         # Two slices at once hide the wait for the last document of each; more only where workers outnumber documents.
         at_once = 1 + -(-2 * self.workers // self.recipe.pack.documents_per_slice)
-        run_slices(sorted(missing), builder.build, at_once=at_once, stop=stop, abort=pool.close)
+        if not self.recipe.uses_model() or not missing:
+            run_slices(sorted(missing), builder.build, at_once=at_once, stop=stop, abort=pool.close)
+            return 0.0
+        from .asking import run_asking_slices
+
+        return run_asking_slices(
+            builder, sorted(missing), at_once=at_once, stop=stop, max_cost=self.max_cost, note=self.observer.note
+        )
 
 
 def _made(folder: Path, sidecar: dict[str, dict[str, dict[str, int | str]]]) -> bool:

@@ -6,8 +6,13 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from mmprolong_data.errors import SettingsError
+from mmprolong_data.llm.settings import LLM
+from mmprolong_data.llm.types import Endpoint
 from mmprolong_data.schema import CONFIG_NAMES
 from mmprolong_data.settings import fingerprint, to_plain
+
+MODEL_CHECKS = ("closed_book", "evidence", "without_evidence", "rivals", "judge")
+"""The checks by models, in order of their cost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +99,51 @@ class Segments:
 class QA:
     """How questions are made."""
 
-    generator: Literal["programmatic"] = "programmatic"
-    """``programmatic`` needs no model."""
+    generator: Literal["programmatic", "openai"] = "programmatic"
+    """``programmatic`` needs no model; ``openai``: a model at any OpenAI-compatible endpoint looks at the pages."""
     per_document: int = 1
     """Samples a document and VQA config; each holds all page images of the document again."""
+    model: str = ""
+    """Name of the model, for ``openai`` and ``paraphrase``."""
+    base_url: str = "https://api.openai.com/v1"
+    """The endpoint, such as http://localhost:8000/v1. Not part of the recipe's hash."""
+    mode: Literal["chat", "batch"] = "chat"
+    """``batch``: through the endpoint's batch API: cheaper, hours later. Not part of the recipe's hash."""
+    pages: Literal["images", "both", "text"] = "images"
+    """What the model sees of a page: its image, its text as parsed, or both."""
+    image_dpi: int | None = None
+    """Resolution of the images that the model sees; by default that of the dataset."""
+    page_characters: int = 6000
+    """Most characters of a page's text that the model sees."""
+    attempts: int = 4
+    """Most questions that are asked for before a sample of a document and config is given up."""
+    temperature: float = 0.7
+    """Sampling temperature for questions."""
+    max_tokens: int = 4096
+    """Most tokens of a reply; models that think before they answer need more."""
+    paraphrase: bool = False
+    """Let the model reword the questions of ``programmatic``, keeping anchor and answer (checked)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verify:
+    """Checks by models, for questions of the generator ``openai``. Those of ``programmatic`` carry proofs."""
+
+    checks: list[str] = field(default_factory=lambda: ["closed_book", "evidence"])
+    """Any of closed_book (without pages: must fail), evidence (evidence pages only: must succeed), without_evidence
+    (the segment's other pages: must fail), rivals (other windows of the document: must give no other answer), judge."""
+    models: dict[str, str] = field(default_factory=dict)
+    """Check: model; by default ``qa.model``. A judge should be another model."""
+    base_urls: dict[str, str] = field(default_factory=dict)
+    """Check: endpoint; by default ``qa.base_url``. Not part of the recipe's hash."""
+    votes: int = 3
+    """Answers from the evidence pages."""
+    votes_needed: int = 2
+    """How many of them have to be right."""
+    rival_windows: int = 2
+    """Windows of the document in which a rival answer is looked for."""
+    one_page: Literal["relabel", "drop"] = "relabel"
+    """An ``extract_multi`` question that one page answers becomes ``extract_single``, or is dropped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +187,8 @@ class Recipe:
     parse: Parse = field(default_factory=Parse)
     segments: Segments = field(default_factory=Segments)
     qa: QA = field(default_factory=QA)
+    verify: Verify = field(default_factory=Verify)
+    llm: LLM = field(default_factory=LLM)
     tasks: Tasks = field(default_factory=Tasks)
     pack: Pack = field(default_factory=Pack)
 
@@ -151,10 +199,16 @@ class Recipe:
         return (32, 50) if self.select.distribution == "pool_native" else (50, 100)
 
     def content(self) -> dict[str, Any]:
-        """The settings that decide the bytes of the dataset: all but ``sandbox``."""
+        """The settings that decide the bytes of the dataset: not ``sandbox`` and ``llm``, nor where models are."""
         plain = to_plain(self)
-        del plain["sandbox"]
+        for section, name in (("qa", "base_url"), ("qa", "mode"), ("verify", "base_urls")):
+            del plain[section][name]
+        del plain["sandbox"], plain["llm"]
         return plain
+
+    def uses_model(self) -> bool:
+        """Whether a build asks a language model."""
+        return self.qa.generator == "openai" or self.qa.paraphrase
 
     def hash(self) -> str:
         """SHA-256 of ``content()``."""
@@ -190,6 +244,17 @@ class Recipe:
             ("select.validation", 0.0, 0.9),
             ("parse.max_scanned", 0.0, 1.0),
             ("qa.per_document", 1, 100),
+            ("qa.attempts", 1, 100),
+            ("qa.temperature", 0.0, 2.0),
+            ("qa.max_tokens", 16, 1 << 20),
+            ("qa.page_characters", 100, 1 << 20),
+            ("verify.votes", 1, 25),
+            ("verify.votes_needed", 1, self.verify.votes),
+            ("verify.rival_windows", 1, 20),
+            ("llm.concurrency", 1, 4096),
+            ("llm.tries", 1, 100),
+            ("llm.timeout", 0.1, 86_400.0),
+            ("llm.batch_size", 1, 50_000),
             ("pack.documents_per_slice", 1, 1000),
             ("pack.shard_bytes", 1 << 20, 1 << 30),
             ("ingest.max_bytes", 1, 1 << 40),
@@ -202,6 +267,17 @@ class Recipe:
             for key in name.split("."):
                 value = getattr(value, key)
             check(low <= value <= high, name, value, f"from {low} to {high}")
+        dpi = self.qa.image_dpi
+        check(dpi is None or 36 <= dpi <= 600, "qa.image_dpi", dpi, "from 36 to 600")
+        check(set(self.verify.checks) <= set(MODEL_CHECKS), "verify.checks", self.verify.checks, f"of {MODEL_CHECKS}")
+        for name, table in (("models", self.verify.models), ("base_urls", self.verify.base_urls)):
+            check(set(table) <= set(MODEL_CHECKS), f"verify.{name}", table, f"check: value, checks of {MODEL_CHECKS}")
+        prices = self.llm.prices
+        check(all(len(p) == 2 and min(p) >= 0 for p in prices.values()), "llm.prices", prices, "model: [input, output]")
+        if self.uses_model():
+            check(bool(self.qa.model), "qa.model", self.qa.model, "the name of a model")
+            for url in (self.qa.base_url, *self.verify.base_urls.values()):
+                Endpoint("any", url)
         budget = self.select.token_budget
         check(budget is None or budget > 0, "select.token_budget", budget, "a positive number")
         configs = self.tasks.configs

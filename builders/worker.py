@@ -23,6 +23,10 @@ from .untrusted import clean_detail
 Task = Callable[[dict[str, Any]], dict[str, Any]]
 
 TASKS = {
+    "ask_check": (f"{__package__}.qa.openai.child:check", "qa_error"),
+    "ask_check_paraphrase": (f"{__package__}.qa.openai.child:check_paraphrase", "qa_error"),
+    "ask_prepare": (f"{__package__}.qa.openai.child:prepare", "qa_error"),
+    "ask_programmatic": (f"{__package__}.qa.openai.child:programmatic", "qa_error"),
     "inspect": (f"{__package__}.examine:inspect_pdf", "damaged"),
     "parse": (f"{__package__}.layout.parse:parse_task", "parse_error"),
     "parse_stage": (f"{__package__}.stages:parse_stage", "parse_error"),

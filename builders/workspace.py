@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from mmprolong_data.errors import MMProLongError
 from mmprolong_data.settings import differences
 
-STAGES = ("parse", "qa", "pack")
+STAGES = ("parse", "ask", "qa", "pack")
 TOOLS = ("mmprolong", "pymupdf", "pyarrow", "simplejpeg", "msgpack")
 """Packages whose version decides the bytes of a dataset."""
 

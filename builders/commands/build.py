@@ -33,8 +33,10 @@ examples:
   mmprolong build a.pdf b.pdf --out small --format both   Parquet in ./small, WebDataset in ./small-wds
   mmprolong recipe > recipe.yaml                          every setting with its meaning, to edit
   mmprolong build ~/pdfs --recipe recipe.yaml
+  mmprolong build ~/pdfs --set qa.generator=openai --set qa.model=NAME --set qa.base_url=http://localhost:8000/v1
 
-exit codes: 0 done, 1 failed, 2 wrong arguments or settings, 130 interrupted (run it again to go on)
+exit codes: 0 done, 1 failed, 2 wrong arguments or settings, 3 stopped at --max-cost,
+130 interrupted (after 3 or 130, run it again to go on)
 """
 
 
@@ -59,6 +61,10 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "--format", choices=("parquet", "webdataset", "both"), default="parquet",
         help="container of the shards (default: parquet); both: the second one in DIR-wds",
     )  # fmt: skip
+    build.add_argument(
+        "--max-cost", type=float, metavar="USD",
+        help="stop before this run has spent more on language models; the same command goes on",
+    )  # fmt: skip
     build.add_argument("--no-report", action="store_true", help="do not draw DIR/report (mmprolong inspect draws it)")
     build.add_argument("--dry-run", action="store_true", help="print the plan and build nothing")
     build.set_defaults(run=_build)
@@ -70,12 +76,14 @@ def _build(options: argparse.Namespace) -> int:
 
     recipe = load_settings(Recipe, options.recipe, options.overrides)
     recipe.validate()
+    if options.max_cost is not None and not options.max_cost > 0:
+        raise SettingsError(f"--max-cost {options.max_cost}: must be more than 0")
     workers = options.workers if options.workers is not None else default_workers()
     if workers < 1:
         raise SettingsError(f"--workers {workers}: must be at least 1")
     output, errors = Console(), Console(stderr=True)
     display = ProgressDisplay(errors)
-    build = Build(options.corpus, options.out, recipe, workers, options.format, display)
+    build = Build(options.corpus, options.out, recipe, workers, options.format, display, options.max_cost)
     if options.dry_run:
         with display:
             plan, _ = build.plan()

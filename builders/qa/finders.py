@@ -137,7 +137,7 @@ _CITATION = re.compile(r"[\[(][^\])]*\Z")
 _NOT_AFTER = re.compile(r"[\])(+*/'’]|\.\w|\.\s+\S|\s?[)\]]")
 _WORD = re.compile(r"[^\W\d_]{2,}")
 _BEGIN = re.compile(r"[\"“'‘(]*[A-ZÀ-ÞА-Я]")
-_TERMINAL = re.compile(r"[.!?:…][\"”’')\]]*\Z")
+TERMINAL = re.compile(r"[.!?:…][\"”’')\]]*\Z")
 _DIGIT = re.compile(r"\d")
 
 
@@ -153,7 +153,7 @@ def find_numbers(body: Body, english: bool) -> list[NumberFact]:
             if block.kind in ("heading", "title"):
                 open_before = False
             continue
-        skip_first, open_before = open_before, _TERMINAL.search(block.text) is None
+        skip_first, open_before = open_before, TERMINAL.search(block.text) is None
         if not _DIGIT.search(block.text) or len(block.text) < 40:
             continue
         for number, sentence in enumerate(sentences(block.text)):
@@ -174,31 +174,3 @@ def find_numbers(body: Body, english: bool) -> list[NumberFact]:
             found.append(NumberFact(page, position, before, match.group(), after))
     frames = Counter(fold(f"{fact.before}_{fact.after}") for fact in found)
     return [fact for fact in found if frames[fold(f"{fact.before}_{fact.after}")] == 1]
-
-
-_PLAIN_WORDS = re.compile(r"[A-ZÀ-ÞА-Я][^\W\d_]*(?: [^\W\d_][^\W\d_’'-]*,?){13,29}\.\Z")
-_INSIDE_WORD = re.compile(r"[^\W\d_][A-ZÀ-Þ]")
-
-
-def find_sentences(body: Body) -> dict[int, list[tuple[int, str]]]:
-    """Page -> (block, sentence) of sentences made of 14 to 30 words and commas only."""
-    found: dict[int, list[tuple[int, str]]] = {}
-    begins: Counter[str] = Counter()
-    open_before = True
-    for page, position, block in body:
-        if block.kind != "paragraph":
-            open_before = open_before and block.kind not in ("heading", "title")
-            continue
-        skip_first, open_before = open_before, _TERMINAL.search(block.text) is None
-        for number, sentence in enumerate(sentences(block.text)):
-            whole = not (number == 0 and skip_first)
-            if whole and _PLAIN_WORDS.match(sentence) and not _INSIDE_WORD.search(sentence):
-                found.setdefault(page, []).append((position, sentence))
-                begins[_begin(sentence)] += 1
-    return {
-        page: [entry for entry in entries if begins[_begin(entry[1])] == 1] for page, entries in sorted(found.items())
-    }
-
-
-def _begin(sentence: str) -> str:
-    return " ".join(sentence.split(" ")[:4])

@@ -101,3 +101,24 @@ class Footnote:
     block: int
     marker: str
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """A whole sentence that stands once; ``before`` is the sentence right before it in its block, if usable."""
+
+    page: int
+    block: int
+    text: str
+    before: str
+
+
+@dataclass(frozen=True, slots=True)
+class PageBreak:
+    """A sentence that begins on ``page`` (in ``block``) and ends on the next one (in ``below``)."""
+
+    page: int
+    block: int
+    below: int
+    begin: str
+    end: str

@@ -12,7 +12,10 @@ from typing import Any
 from mmprolong_data.schema import ANSWER_FORMATS, EVIDENCE_SOURCES, VQA_CONFIGS
 
 from ..blocks import Document
-from .operations import FACTS, Finding, check_fact, check_table, operand_pages, recompute
+from .asked import not_asked
+from .computing import recompute
+from .layout_proofs import check_layout
+from .operations import FACTS, Finding, check_fact, check_table, operand_pages, operand_scope
 from .page_text import PageText, pages_of
 from .protocol import Answer, Candidate
 from .text import contains_words, fold, parse_number
@@ -28,7 +31,7 @@ class Verdict:
 
 
 def verify_candidate(
-    candidate: Candidate, document: Document, page_texts: Sequence[str] | None = None
+    candidate: Candidate, document: Document, page_texts: Sequence[str] | Sequence[PageText] | None = None
 ) -> list[Verdict]:
     """Check a candidate. It is good if every verdict is ``ok``; a failed check of the form ends the list.
 
@@ -36,8 +39,8 @@ def verify_candidate(
         candidate: From any generator. A proof that ``operations`` knows is checked fact by fact and recomputed; without
             one, the answer has to stand on the evidence pages.
         document: Its document.
-        page_texts: The text of every page, one layout line a line; by default that of the blocks. A second extractor's
-            text makes the check independent of the parser.
+        page_texts: The text of every page, one layout line a line, or a ``SecondText``: a second extractor makes the
+            check independent of the parser. By default that of the blocks.
     """
     form = _form(candidate, document)
     if form:
@@ -138,16 +141,18 @@ def _known(proof: dict[str, Any]) -> bool:
 
 
 def _proof(candidate: Candidate, pages: Sequence[PageText], english: bool) -> Iterator[tuple[str, str]]:
-    """The checks ``answer``, ``rival`` and ``recompute``."""
+    """The checks ``question``, ``answer``, ``rival`` and ``recompute``."""
     proof = candidate.proof
     if not _known(proof):
         yield "answer", _stands(candidate, pages)
         return
+    missing = not_asked(proof, candidate.question)
+    yield "question", f"it does not name {missing[:60]!r}, which its proof stands on" if missing else ""
     findings = list(_findings(candidate, proof, pages))
     yield "answer", next((finding.missing for finding in findings if finding.missing), "")
     yield "rival", next((finding.rival for finding in findings if finding.rival), "")
     try:
-        result = recompute(proof, pages, candidate.scope, english)
+        result = recompute(proof, english)
     except ValueError as error:
         yield "recompute", str(error)
         return
@@ -158,9 +163,8 @@ def _proof(candidate: Candidate, pages: Sequence[PageText], english: bool) -> It
 def _findings(candidate: Candidate, proof: dict[str, Any], pages: Sequence[PageText]) -> Iterator[Finding]:
     if "operands" in proof:
         for operand in proof["operands"]:
-            # The question names each of these pages: a value elsewhere is no rival.
-            scope = candidate.scope if operand["operation"] == "caption" else (operand["page"], operand["page"] + 1)
-            yield check_fact(operand, pages, scope)
+            yield check_fact(operand, pages, operand_scope(proof["operation"], operand, candidate.scope))
+        yield check_layout(proof, pages, candidate.scope)
     elif proof["operation"] in FACTS:
         yield check_fact(proof, pages, candidate.scope)
     elif "rows" in proof:
@@ -191,6 +195,9 @@ def _stands(candidate: Candidate, pages: Sequence[PageText]) -> str:
 _LABEL = re.compile(r"\b(?:table|figure|fig\.|tab\.|listing|section|chapter|footnote|item)\s+[\d.]+\b", re.IGNORECASE)
 
 
+_VALUES = ("cloze", "field", "cell")
+
+
 def _leak(candidate: Candidate) -> str:
     """Whether the question gives its answer away. Choices that it offers are no leak (``proof["choices"]``)."""
     question = candidate.question
@@ -200,7 +207,8 @@ def _leak(candidate: Candidate) -> str:
     answer = candidate.answer
     if isinstance(answer, (int, float)):
         bare = _LABEL.sub(" ", _PAGES.sub(" ", question))
-        forms = {str(answer), f"{answer:,}", str(candidate.proof.get("value", answer))}
+        printed = candidate.proof.get("value", answer) if candidate.proof.get("operation") in _VALUES else answer
+        forms = {str(answer), f"{answer:,}", str(printed)}
         if any(contains_words(bare, form) for form in forms):
             return f"the question holds the number {answer}"
         return ""

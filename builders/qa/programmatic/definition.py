@@ -29,6 +29,6 @@ class Definition(Family):
         for term in facts.definitions:
             if inside(segment, term.page):
                 before = term.sentence[: term.sentence.rindex(term.meaning)]
-                proof = phrase_proof(term.page, term.block, term.meaning, before)
+                proof = phrase_proof(term.page, term.block, term.meaning, before) | {"term": term.term}
                 anchors = [on_page(term.page), *in_section(facts, (term.page, term.block), segment)]
                 yield Draft({"term": term.term}, term.meaning, "String", [term.page], ["Text"], proof, anchors)
