@@ -24,8 +24,8 @@ SHORT_REPLY = 128
 def read_probe(root: Path) -> Suite:
     """The suite.
 
-    A dataset that is no probe suite serves as well: its validation samples count to the smallest power of two (8K or more)
-    that holds them, and their depth is where their evidence stands.
+    A dataset that is no probe suite serves as well: its validation samples count to the smallest power of two (8K or
+    more) that holds them, and their depth is where their evidence stands.
 
     Raises:
         FormatError: there is no dataset, or it is damaged.
