@@ -218,7 +218,7 @@ def _print(output: Console, summary: dict[str, Any]) -> None:
 
     run = summary["run"]
     # Narrow enough for 80 columns.
-    columns = ("", "score [95 %]", "chance", "n", "n_empty", "n_error", "n_judge_failed")
+    columns = ("", "score (95 %)", "chance", "n", "n_empty", "n_error", "n_judge_failed")
     title = f"{run['suite']}: {run['model']}"
     table = Table(*columns, title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for column in table.columns[1:]:
@@ -227,7 +227,7 @@ def _print(output: Console, summary: dict[str, Any]) -> None:
     def add(rows: Sequence[dict[str, Any]]) -> None:
         for row in rows:
             counts = (f"{row[name]:,}" for name in ("n", "n_empty", "n_error", "n_judge_failed"))
-            score = f"{row['score']:.2f} [{row['low']:.1f}, {row['high']:.1f}]"
+            score = f"{row['score']:.2f} ({row['low']:.0f}-{row['high']:.0f})"
             table.add_row(Text(row["name"]), Text(score), f"{row['chance']:.1f}", *counts)
 
     add(summary["lengths"])
