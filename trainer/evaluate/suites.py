@@ -15,6 +15,12 @@ from .probe.compose import stable_int
 
 READERS = {
     "probe": ("probe", "read_probe"),
+    "mmlongbench": ("mmlongbench", "read_mmlongbench"),
+    "mmlongbench-doc": ("documents", "read_mmlongbench_doc"),
+    "longdocurl": ("documents", "read_longdocurl"),
+    "slidevqa": ("documents", "read_slidevqa"),
+    "mm-niah": ("needles", "read_mm_niah"),
+    "vtcbench": ("needles", "read_vtcbench"),
 }
 """Suite -> module of ``readers`` and function (folder or file) -> Suite."""
 

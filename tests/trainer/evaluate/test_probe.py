@@ -195,9 +195,10 @@ def test_layout_keeps_to_its_length_and_depth(length: int, depth: float) -> None
     costs = [slot_cost(slot, pages) for slot in layout.slots]
     assert FILL * length <= sum(costs) == layout.tokens <= length
     assert (layout.slots[layout.start].doc_id, layout.slots[layout.start].page) == ("a", 5)
-    assert abs(layout.before - depth * (length - costs[layout.start])) <= 149
+    assert abs(layout.before - depth * (length - costs[layout.start])) <= 40  # a row of tokens, and a label
     assert len({(slot.doc_id, slot.page) for slot in layout.slots}) == len(layout.slots)
-    assert sum(slot.cut for slot in layout.slots) <= 1
+    assert all(not slot.cut for slot in layout.slots[1:-1])
+    assert not layout.slots[layout.start].cut
 
 
 def test_misfits() -> None:

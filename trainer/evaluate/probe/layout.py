@@ -82,8 +82,8 @@ def lay_out(
     """Choose the pages of a sample.
 
     The core (the evidence and what lies between) stands at ``depth``. Around it pages are added alternately left and
-    right: its own document's, then those of other documents, each in reading order, until the side towards which the
-    core leans has no room for a whole page and the other side is full. The last page there is cut to what is left.
+    right: its own document's, then those of other documents, each in reading order, until neither side has room for a
+    whole page. The outermost page of either side is cut to what is left.
 
     Args:
         doc_id: The document that is asked about.
@@ -111,7 +111,8 @@ def lay_out(
     while growing:
         took_left, took_right = left.take(), right.take()
         growing = took_left or took_right
-    large.budget += small.budget  # too little for a whole page there
+    small.take_cut()  # so that the core stands at its depth, whatever the length of a page
+    large.budget += small.budget  # too little for any page there
     while large.take():
         pass
     large.take_cut()

@@ -43,10 +43,10 @@ def typed(gold: str, prediction: str, answer_format: str) -> float:
     reply = final_answer(prediction)
     if not reply.strip():
         return 0.0
-    if answer_format == "Integer":
-        return float(any(value == float(gold) for value in values_of(reply)))
-    if answer_format == "Float":
-        return float(any(_close(float(gold), value) for value in values_of(reply)))
+    wanted = values_of(gold) if answer_format in ("Integer", "Float") else []
+    if wanted:  # a benchmark's "Float" may be "18.29%", or no number at all
+        tolerance = RELATIVE if answer_format == "Float" else 0.0
+        return float(any(_close(a, b, tolerance) for a in wanted for b in values_of(reply)))
     if answer_format == "List":
         return _list_f1(parse_list(gold) or [gold], items_of(reply))
     refused = _UNANSWERABLE.search(folded(reply)) is not None
@@ -100,8 +100,8 @@ def _item(gold: str, prediction: str) -> float:
     return _string(gold, prediction)
 
 
-def _close(gold: float, value: float) -> bool:
-    return math.isclose(gold, value, rel_tol=0.0, abs_tol=RELATIVE * abs(gold))
+def _close(gold: float, value: float, tolerance: float = RELATIVE) -> bool:
+    return math.isclose(gold, value, rel_tol=0.0, abs_tol=tolerance * abs(gold))
 
 
 def _list_f1(gold: list[str], found: list[str]) -> float:
