@@ -7,10 +7,11 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PDFS ?=
 PYTEST_ARGS ?=
 
-.PHONY: help demo test lint format clean
+.PHONY: help demo demo-train test lint format clean
 
 help:
 	@echo "make demo            build a dataset from PDFs, load it back, show it (PDFS=dir for your own PDFs)"
+	@echo "make demo-train      train a tiny model on a tiny dataset, on the CPU; needs PyTorch (the CPU build will do)"
 	@echo "make test            ruff, mypy and all tests (PYTEST_ARGS='-k words' for some)"
 	@echo "make lint | format   ruff and mypy alone | reformat"
 	@echo "make clean           remove .venv, caches and the demo"
@@ -24,11 +25,14 @@ $(VENV)/.dev: setup.cfg pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	# torch first, with an exact version: a range would pull the gigabytes of another build.
 	$(PIP) torch==2.13.0
-	$(PIP) --editable '.[build,demo,dev]'
+	$(PIP) --editable '.[build,train,demo,dev]'
 	touch $@ $(VENV)/.demo
 
 demo: $(VENV)/.demo
 	$(BIN)/python examples/demo.py demo $(if $(PDFS),--pdfs '$(PDFS)')
+
+demo-train: $(VENV)/.dev
+	$(BIN)/python examples/demo_train.py demo
 
 test: lint
 	$(BIN)/python -m pytest -n auto $(PYTEST_ARGS)

@@ -77,16 +77,27 @@ def read_manifest(root: Path) -> Manifest:
     """
     path = root / MANIFEST_NAME
     try:
-        value = json.loads(path.read_bytes())
+        content = path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         raise FormatError(f"{root}: no dataset here ({MANIFEST_NAME} is missing). Remedy: mmprolong build") from None
     except OSError as error:
         raise FormatError(f"{path}: cannot be read: {error.strerror}") from None
+    return decode_manifest(content, str(path))
+
+
+def decode_manifest(content: bytes | memoryview, where: str) -> Manifest:
+    """The manifest whose file holds ``content``.
+
+    Raises:
+        FormatError: see ``read_manifest``; starts with ``where``.
+    """
+    try:
+        value = json.loads(bytes(content))
     except (ValueError, RecursionError):
         raise FormatError(
-            f"{path}: damaged (not JSON). Remedy: run the same build again, or download it again"
+            f"{where}: damaged (not JSON). Remedy: run the same build again, or download it again"
         ) from None
-    return parse_manifest(value, str(path))
+    return parse_manifest(value, where)
 
 
 def parse_manifest(value: Any, where: str) -> Manifest:

@@ -38,6 +38,7 @@ def test_wheel_holds_our_packages_under_our_names_only(wheel: Path) -> None:
     packaged = {name for name in names if name.endswith((".py", ".j2"))}
     for folder, package in (
         ("mmprolong_data", "mmprolong_data"), ("builders", "mmprolong_builders"), ("dataset_cards", "mmprolong_cards"),
+        ("trainer", "mmprolong_trainer"),
     ):  # fmt: skip
         for path in (ROOT / folder).rglob("*"):
             if path.suffix in (".py", ".j2"):

@@ -20,8 +20,8 @@ examples:
   python -m mmprolong_trainer configs/tiny-cpu.yaml --set run.out=runs/try --set optimizer.lr=1e-3
   python -m mmprolong_trainer configs/mmprolong-7b-128k.yaml --check     settings, model, data; no step
 
-A run that was interrupted goes on from its newest checkpoint when the same command is given again, on the same or another
-number of processes.
+A run that was interrupted goes on from its newest checkpoint when the same command is given again, on the same or
+another number of processes.
 
 exit codes: 0 done, 1 failed, 2 wrong settings, 3 stopped itself (loss), 143 stopped by a signal, its state saved
 """

@@ -1,13 +1,14 @@
 """The one attention function of both towers: packed documents (or pages, or windows) that never see each other.
 
 It is registered with transformers under ``NAME``. The name contains "flash": for such implementations transformers
-builds no mask (at 128K a mask would take 17 GB), hands the vision tower's segments over as ``cu_seq_lens_q``, and leaves
-separation to the kernel. The language model's segments are passed by us under the same name.
+builds no mask (at 128K a mask would take 17 GB), hands the vision tower's segments over as ``cu_seq_lens_q``, and
+leaves separation to the kernel. The language model's segments are passed by us under the same name.
 """
 
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -23,7 +24,7 @@ from .ulysses import gather_heads, gather_sequence, repeat_heads
 NAME = "mmprolong_flash"
 Kernel = Literal["flash_attn", "varlen", "sdpa"]
 VarlenFunction = Callable[[Tensor, Tensor, Tensor, Tensor, int, float | None, bool], Tensor]
-"""(query [T, Hq, D], key [T, Hk, D], value [T, Hk, D], cu_seqlens [n + 1] int32, longest, scale, causal) -> [T, Hq, D]."""
+"""(query [T, Hq, D], key and value [T, Hk, D], cu_seqlens int32 [n + 1], longest, scale, causal) -> [T, Hq, D]."""
 
 _selected: list[VarlenFunction] = []
 
@@ -120,20 +121,21 @@ def sdpa_segments(
     """The fallback that runs everywhere: segments of equal length share one ``scaled_dot_product_attention``."""
     bounds = cu.tolist()
     lengths: dict[int, list[int]] = {}
-    for start, end in zip(bounds[:-1], bounds[1:], strict=True):
+    for start, end in itertools.pairwise(bounds):
         if end > start:
             lengths.setdefault(end - start, []).append(start)
     grouped = q.shape[1] != k.shape[1]
     if len(lengths) == 1 and len(bounds) == 2:
-        part = F.scaled_dot_product_attention(
-            *(x.transpose(0, 1)[None] for x in (q, k, v)), is_causal=causal, scale=scale, enable_gqa=grouped
-        )
+        whole, keys, values = (x.transpose(0, 1)[None] for x in (q, k, v))
+        part = F.scaled_dot_product_attention(whole, keys, values, is_causal=causal, scale=scale, enable_gqa=grouped)
         return part[0].transpose(0, 1)
     parts, places = [], []
     for length, starts in lengths.items():
         place = (torch.tensor(starts, device=q.device)[:, None] + torch.arange(length, device=q.device)).flatten()
-        shaped = (x[place].unflatten(0, (len(starts), length)).transpose(1, 2) for x in (q, k, v))
-        part = F.scaled_dot_product_attention(*shaped, is_causal=causal, scale=scale, enable_gqa=grouped)
+        one, keys, values = (
+            x[place].view(len(starts), length, x.shape[1], x.shape[2]).transpose(1, 2) for x in (q, k, v)
+        )
+        part = F.scaled_dot_product_attention(one, keys, values, is_causal=causal, scale=scale, enable_gqa=grouped)
         parts.append(part.transpose(1, 2).flatten(0, 1))
         places.append(place)
     order = torch.argsort(torch.cat(places))
@@ -153,9 +155,7 @@ def _load_flash_attn() -> VarlenFunction:
     from flash_attn import flash_attn_varlen_func  # type: ignore[import-not-found, unused-ignore]
 
     def run(q: Tensor, k: Tensor, v: Tensor, cu: Tensor, longest: int, scale: float | None, causal: bool) -> Tensor:
-        out: Tensor = flash_attn_varlen_func(
-            q, k, v, cu, cu, longest, longest, softmax_scale=scale, causal=causal
-        )
+        out: Tensor = flash_attn_varlen_func(q, k, v, cu, cu, longest, longest, softmax_scale=scale, causal=causal)
         return out
 
     return run

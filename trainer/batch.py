@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from .encode import IGNORED, Encoded, Ints
+from .images import PageDecoder
 from .ulysses import split_pages
 
 
@@ -20,17 +21,21 @@ class Document:
 
     Attributes:
         encoded: Tokens, targets, positions.
-        pixels: uint8 [patches, C * p * p] in 2 x 2 merge-block order, or None where another rank encodes them.
+        pixels: uint8 [patches, C * p * p] in 2 x 2 merge-block order; None: ``pages`` are decoded when it is known
+        which ones
+            this rank needs.
         grid_thw: [pages, 3] patches of each page.
         group: Which of the logged losses it counts to.
-        key: The sample's id.
+        key: The sample's id; empty for a filler, which counts nowhere.
+        pages: Image files.
     """
 
     encoded: Encoded
-    pixels: npt.NDArray[np.uint8]
+    pixels: npt.NDArray[np.uint8] | None
     grid_thw: Ints
     group: int
     key: str
+    pages: Sequence[bytes | memoryview] = ()
 
 
 @dataclass(slots=True)
@@ -85,15 +90,18 @@ def page_share(documents: Sequence[Document], rank: int, ranks: int) -> tuple[in
     return bounds[rank], bounds[rank + 1]
 
 
-def make_batch(documents: Sequence[Document], rank: int, ranks: int, merge_size: int, patch_values: int) -> RankBatch:
+def make_batch(documents: Sequence[Document], rank: int, ranks: int, decoder: PageDecoder) -> RankBatch:
     """Put documents one behind the other, and cut out one rank's part.
 
     Args:
         documents: At least one.
         rank, ranks: Place in, and size of, the group that shares the pack.
-        merge_size: Patches along the side of a token.
-        patch_values: Values of a patch (3 * 14 * 14), for the blank page.
+        decoder: Knows the model's patches; decodes the pages of this rank where documents bring image files.
+
+    Raises:
+        FormatError: a page is damaged.
     """
+    merge_size = decoder.merge_size
     lengths = [len(document.encoded) for document in documents]
     tokens = sum(lengths)
     padding = -tokens % ranks
@@ -113,10 +121,10 @@ def make_batch(documents: Sequence[Document], rank: int, ranks: int, merge_size:
     patches = np.concatenate([[0], grid.prod(axis=1).cumsum()]).astype(np.int64)
     has_pages = last > first
     if has_pages:
-        pixels = _cut(documents, int(patches[first]), int(patches[last]))
+        pixels = _own_pixels(documents, first, last, decoder)
         own_grid = grid[first:last]
     else:
-        pixels = np.zeros((merge_size * merge_size, patch_values), np.uint8)
+        pixels = np.zeros((merge_size * merge_size, decoder.patch_values), np.uint8)
         own_grid = np.array([[1, merge_size, merge_size]])
     return RankBatch(
         input_ids=torch.from_numpy(ids[mine]),
@@ -130,24 +138,29 @@ def make_batch(documents: Sequence[Document], rank: int, ranks: int, merge_size:
         slots=torch.from_numpy(np.flatnonzero(is_image[mine])),
         owned=_owned(is_image, grid, split_pages([int(n) for n in np.diff(patches)], ranks), ranks, merge_size),
         has_pages=has_pages,
-        tokens=tokens,
+        tokens=sum(length for length, document in zip(lengths, documents, strict=True) if document.key),
         labelled=int((targets != IGNORED).sum()),
         pages=len(grid),
         squares=sum(length * length for length in lengths),
         max_position=int(rope[:, :tokens].max()),
-        keys=[document.key for document in documents],
+        keys=[document.key for document in documents if document.key],
     )
 
 
-def _cut(documents: Sequence[Document], start: int, end: int) -> npt.NDArray[np.uint8]:
-    """Patches ``start`` to ``end`` of all documents' patches in order, without copying what is not needed."""
+def _own_pixels(documents: Sequence[Document], first: int, last: int, decoder: PageDecoder) -> npt.NDArray[np.uint8]:
+    """Patches of pages ``first`` to ``last``, counted over all documents."""
     pieces, done = [], 0
     for document in documents:
-        count = len(document.pixels)
-        low, high = max(start - done, 0), min(end - done, count)
-        if low < high:
-            pieces.append(document.pixels[low:high])
-        done += count
+        low, high = max(first - done, 0), min(last - done, len(document.grid_thw))
+        done += len(document.grid_thw)
+        if low >= high:
+            continue
+        if document.pixels is None:
+            where = f"sample {document.key}"
+            pieces.append(decoder.decode(document.pages[low:high], document.grid_thw[low:high], where))
+        else:
+            bounds = np.concatenate([[0], document.grid_thw.prod(axis=1).cumsum()])
+            pieces.append(document.pixels[bounds[low] : bounds[high]])
     return np.concatenate(pieces) if len(pieces) > 1 else pieces[0]
 
 

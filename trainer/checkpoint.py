@@ -12,9 +12,10 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-import torch.distributed.checkpoint as dcp
 from torch import nn
 from torch.distributed.checkpoint.state_dict import get_state_dict, set_state_dict
+from torch.distributed.checkpoint.state_dict_loader import load as load_tensors
+from torch.distributed.checkpoint.state_dict_saver import async_save, save
 from torch.utils._pytree import tree_map
 
 from mmprolong_data.errors import MMProLongError
@@ -56,7 +57,7 @@ class Checkpoints:
         return max(found, default=None, key=lambda path: path.name)
 
     def save(self, model: nn.Module, optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
-        """Begin a checkpoint of step ``state["step"]``; an earlier one that is still being written is finished first."""
+        """Begin a checkpoint of step ``state["step"]``; an earlier one is finished first."""
         self.finish()
         if state["step"] == self._last:
             return
@@ -67,10 +68,10 @@ class Checkpoints:
             if next(model.parameters()).device.type == "cpu":
                 # Staging copies nothing that is in host memory already, and training goes on changing it.
                 tensors = tree_map(lambda leaf: leaf.clone() if isinstance(leaf, torch.Tensor) else leaf, tensors)
-            future: Any = dcp.async_save(tensors, checkpoint_id=temporary, process_group=self._group)
+            future: Any = async_save(tensors, checkpoint_id=temporary, process_group=self._group)
             self._pending = (future, temporary, state)
         else:
-            dcp.save(tensors, checkpoint_id=temporary, process_group=self._group)
+            save(tensors, checkpoint_id=temporary, process_group=self._group)
             self._publish(temporary, state)
 
     def poll(self) -> None:
@@ -114,14 +115,12 @@ class Checkpoints:
             )
         tensors = self._tensors(model, optimizer)
         try:
-            dcp.load(tensors, checkpoint_id=path, process_group=self._group)
+            load_tensors(tensors, checkpoint_id=path, process_group=self._group)
         except Exception as error:
             cause = (str(error).splitlines() or [type(error).__name__])[0][:300]
             raise MMProLongError(f"{path}: the checkpoint cannot be read ({cause}). Remedy: remove {path}") from error
         self._last = state["step"]
-        set_state_dict(
-            model, optimizer, model_state_dict=tensors["model"], optim_state_dict=tensors["optimizer"]
-        )
+        set_state_dict(model, optimizer, model_state_dict=tensors["model"], optim_state_dict=tensors["optimizer"])
         return state
 
     def _tensors(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Any]:

@@ -54,7 +54,7 @@ class Data:
 
 @dataclass(frozen=True, slots=True)
 class ShortContext:
-    """Short chat or image data, mixed in to keep short-context abilities. Any dataset with ``messages`` and ``images``."""
+    """Short chat or image data, mixed in to keep short-context abilities; a set with ``messages`` and ``images``."""
 
     path: str | None = None
     """A dataset that ``datasets.load_dataset`` or ``load_from_disk`` reads. Null: none."""
@@ -237,6 +237,10 @@ class TrainConfig:
         check(len(betas) == 2 and all(0 <= b < 1 for b in betas), "optimizer.betas", "two numbers in [0, 1)")
         batch, length = self.run.global_batch_tokens, self.data.max_tokens
         check(
-            batch >= length and batch % length == 0, "run.global_batch_tokens", f"a multiple of data.max_tokens ({length:,})"
+            batch >= length and batch % length == 0,
+            "run.global_batch_tokens",
+            f"a multiple of data.max_tokens ({length:,})",
         )
-        check(self.short_context.share == 0 or bool(self.short_context.path), "short_context.path", "set where share > 0")
+        check(
+            self.short_context.share == 0 or bool(self.short_context.path), "short_context.path", "set where share > 0"
+        )

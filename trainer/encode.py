@@ -68,9 +68,12 @@ class ChatEncoder:
             self._tokenizer = Tokenizer.from_file(str(path))
         except Exception as error:  # noqa: BLE001 - the library raises bare Exception
             raise MMProLongError(f"{path}: not a tokenizer: {error}") from None
-        ids = [self._tokenizer.token_to_id(token) for token in _SPECIAL]
-        if None in ids:
-            raise MMProLongError(f"{path}: lacks {_SPECIAL[ids.index(None)]}: not the tokenizer of a Qwen-VL model")
+        ids: list[int] = []
+        for token in _SPECIAL:
+            number = self._tokenizer.token_to_id(token)
+            if number is None:
+                raise MMProLongError(f"{path}: lacks {token}: not the tokenizer of a Qwen-VL model")
+            ids.append(number)
         self._start, self._end, self._vision_start, self._vision_end, self.image_id = ids
         # As split_special_tokens of transformers: "<|image_pad|>" in a document is text, never the token.
         self._tokenizer.encode_special_tokens = True
@@ -80,7 +83,8 @@ class ChatEncoder:
         """Encode a conversation.
 
         Args:
-            messages: Turns with typed parts, as ``mmprolong_data.chat.build_messages`` makes them; a turn's content may also
+            messages: Turns with typed parts, as ``mmprolong_data.chat.build_messages`` makes them; a turn's content
+            may also
                 be a plain string.
             grid_thw: [images, 3] patches of each image (time, height, width), in order.
 
@@ -114,6 +118,10 @@ class ChatEncoder:
         if (encoded.targets == IGNORED).all():
             raise MMProLongError("no turn of the conversation carries loss: there is no answer to learn")
         return encoded
+
+    def filler(self) -> Encoded:
+        """A document of one token that nothing is learnt from: for a rank that has no sample in a round."""
+        return Encoded(np.array([self._end]), np.array([IGNORED]), np.zeros((3, 1), np.int64), np.zeros(1, np.bool_))
 
     def decode(self, ids: Sequence[int]) -> str:
         """Token ids as text, special tokens left out."""

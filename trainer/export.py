@@ -47,7 +47,7 @@ def write_safetensors(
         size += stored.nbytes
         total += stored.nbytes
     flush()
-    places = {}
+    places: dict[str, str] = {}
     for number, keys in enumerate(files):
         name = f"model-{number + 1:05d}-of-{len(files):05d}.safetensors" if len(files) > 1 else "model.safetensors"
         (folder / f"part-{number}.tmp").replace(folder / name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import sys
 import time
@@ -21,10 +22,12 @@ from .config import TrainConfig
 from .data import Feed, grouped, num_groups
 from .export import export_model
 from .guard import LossGuard, SignalFlag, StoppedRun
-from .metrics import MetricsLog, peak_flops, peak_memory, step_flops
+from .images import PageDecoder
+from .metrics import METRICS_NAME, MetricsLog, peak_flops, peak_memory, step_flops
 from .model import build_model, checkpoint_activations, freeze, layers, load_weights, materialize
 from .packed import PackedModel
 from .parallel import World, check_heads, shard
+from .plot import plot_run
 from .prepare import load_config
 from .rope import base_of, check_built
 from .schedule import learning_rate, make_optimizer, scale_and_clip
@@ -55,7 +58,8 @@ class Trainer:
         self.optimizer = make_optimizer(self.model, config.optimizer)
         self._checkpoints = Checkpoints(self._out / "checkpoints", config.run.keep, config.run.async_checkpoint)
         vision = self.model_config.vision_config
-        source = open_source(config, self._folder, self.model_config, world.dp_rank, world.dp)
+        decoder = PageDecoder(int(vision.patch_size), int(vision.spatial_merge_size), config.data.threads)
+        source = open_source(config, self._folder, self.model_config, decoder, world)
         self.step = self.tokens = 0
         history: list[float] = []
         self._data_state: dict[str, Any] = source.state_dict()
@@ -67,8 +71,7 @@ class Trainer:
             source.load_state_dict(state["data"])
             say(f"Continuing from {newest}: step {self.step:,}, {self.tokens:,} tokens")
         self._guard = LossGuard(config.guard, history)
-        values = int(vision.in_channels) * int(vision.patch_size) ** 2
-        self._feed = Feed(source, world.sp_rank, world.sp, int(vision.spatial_merge_size), values)
+        self._feed = Feed(source, world.sp_rank, world.sp, decoder)
         self._log = None
         if world.rank == 0:
             self._log = MetricsLog(self._out, config.run.trackers, to_plain(config), self.step)
@@ -103,6 +106,26 @@ class Trainer:
             flag.restore()
             self._feed.close()
             self._checkpoints.finish()
+            if self._log is not None:
+                self._log.close()
+                self._plot()
+
+    def _plot(self) -> None:
+        with contextlib.suppress(ImportError):  # matplotlib may be absent; the numbers are in metrics.jsonl
+            if self.step:
+                plot_run(self._out / METRICS_NAME, self._out / "metrics.png")
+
+    def check(self) -> str:
+        """Make one batch and take no step."""
+        try:
+            batch = self._feed.next().batch
+            self._say(
+                f"First pack: {len(batch.keys)} samples, {batch.pages} pages, {batch.tokens:,} tokens,"
+                f" {batch.labelled:,} with loss, largest position {batch.max_position:,}. Everything goes together."
+            )
+            return "checked"
+        finally:
+            self._feed.close()
             if self._log is not None:
                 self._log.close()
 
@@ -174,7 +197,11 @@ class Trainer:
         peak = peak_flops(world.device)
         if peak is not None:
             flops = step_flops(
-                self._sizes, int(totals["tokens"]), int(totals["patches"]), int(totals["labelled"]), int(totals["squares"])
+                self._sizes,
+                int(totals["tokens"]),
+                int(totals["patches"]),
+                int(totals["labelled"]),
+                int(totals["squares"]),
             )
             values["mfu"] = flops / seconds / (peak * world.size)
         return values | grouped(tally.group_sums, tally.group_counts)
@@ -190,8 +217,8 @@ class Trainer:
         packs = self.config.packs_per_step()
         if packs % self.world.dp:
             raise SettingsError(
-                f"config: run.global_batch_tokens = {self.config.run.global_batch_tokens:,}: {packs} packs a step cannot be"
-                f" spread over {self.world.dp} data-parallel processes"
+                f"config: run.global_batch_tokens = {self.config.run.global_batch_tokens:,}: {packs} packs a step"
+                f" cannot be spread over {self.world.dp} data-parallel processes"
             )
         return packs // self.world.dp
 
@@ -226,7 +253,8 @@ class Trainer:
         trained = sum(p.numel() for p in inner.parameters() if p.requires_grad)
         total = sum(p.numel() for p in inner.parameters())
         self._say(
-            f"Model: {self._folder}, {total:,} parameters, {trained:,} trained, RoPE base {base:g}, attention {kernel}\n"
+            f"Model: {self._folder}, {total:,} parameters, {trained:,} trained, RoPE base {base:g},"
+            f" attention {kernel}\n"
             f"Processes: {world.size} = dp {world.dp} x sp {world.sp} on {world.device.type};"
             f" a step: {config.packs_per_step()} packs of {config.data.max_tokens:,} tokens"
         )
@@ -293,7 +321,7 @@ def _sizes(model: torch.nn.Module, config: Any) -> dict[str, int]:
     }
 
 
-def run_training(config: TrainConfig, world: World) -> str:
+def run_training(config: TrainConfig, world: World, check: bool = False) -> str:
     """Build a ``Trainer`` and run it, telling the user on the first rank."""
 
     def say(line: str) -> None:
@@ -301,4 +329,5 @@ def run_training(config: TrainConfig, world: World) -> str:
             sys.stdout.write(line + "\n")
             sys.stdout.flush()
 
-    return Trainer(config, world, say).run()
+    trainer = Trainer(config, world, say)
+    return trainer.check() if check else trainer.run()

@@ -14,7 +14,8 @@ def cross_entropy_sums(
     """Cross-entropy summed over labelled positions, without ever holding the logits of more than ``chunk`` of them.
 
     Positions without a label (prompt, page images) are dropped before the output layer. A chunk's logits are computed
-    again in the backward pass. At 16,384 positions and a vocabulary of 152,064 the full float32 logits alone take 9.3 GiB.
+    again in the backward pass. At 16,384 positions and a vocabulary of 152,064 the full float32 logits alone take 9.3
+    GiB.
 
     Args:
         hidden: [S, H], the last hidden states.

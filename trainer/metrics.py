@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import resource
@@ -30,7 +31,7 @@ PEAK_FLOPS = {
 def bucket_names() -> list[str]:
     """Names of the length buckets, such as ``len_8k_32k``."""
     edges = ["0", *(f"{bound // 1024}k" for bound in BUCKETS), "up"]
-    return [f"len_{low}_{high}" for low, high in zip(edges[:-1], edges[1:], strict=True)]
+    return [f"len_{low}_{high}" for low, high in itertools.pairwise(edges)]
 
 
 def bucket_of(tokens: int) -> int:
@@ -41,9 +42,10 @@ def bucket_of(tokens: int) -> int:
 def step_flops(sizes: dict[str, int], tokens: int, patches: int, labelled: int, squares: int) -> float:
     """Floating-point operations that a step needs (forward and backward, recomputation not counted).
 
-    6 per parameter and token for the matrices of the language model, of the vision tower (per patch) and of the output layer
-    (per labelled position), and causal attention at ``6 * layers * heads * head_dim * length ** 2`` a document (PaLM, arXiv
-    2204.02311, appendix B, halved for causality). The vision tower's attention is left out.
+    6 per parameter and token for the matrices of the language model, of the vision tower (per patch) and of the
+    output layer
+    (per labelled position), and causal attention at ``6 * layers * heads * head_dim * length ** 2`` a document (PaLM,
+    arXiv 2204.02311, appendix B, halved for causality). The vision tower's attention is left out.
 
     Args:
         sizes: ``language``, ``vision``, ``head``: parameters; ``attention``: layers * heads * head_dim.
@@ -126,14 +128,14 @@ class _TensorBoard:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
             raise missing_extra("tensorboard", "tensorboard") from None
-        self._writer = SummaryWriter(str(out / "tensorboard"))  # type: ignore[no-untyped-call]
+        self._writer = SummaryWriter(str(out / "tensorboard"))
 
     def log(self, values: dict[str, float], step: int) -> None:
         for key, value in values.items():
-            self._writer.add_scalar(key, value, step)  # type: ignore[no-untyped-call]
+            self._writer.add_scalar(key, value, step)
 
     def close(self) -> None:
-        self._writer.close()  # type: ignore[no-untyped-call]
+        self._writer.close()
 
 
 class _RunTracker:

@@ -1,4 +1,4 @@
-"""Building the model: on no memory first, then sharded, then filled from safetensors, each rank reading its own rows."""
+"""Building the model: first without memory, then sharded, then filled, each rank reading its own rows."""
 
 from __future__ import annotations
 
@@ -33,18 +33,24 @@ def build_model(config: Any) -> nn.Module:
     with _parameters_on_meta():
         model: nn.Module = kinds[config.model_type](config)
     if config.tie_word_embeddings:
-        model.lm_head.weight = model.model.language_model.embed_tokens.weight  # type: ignore[union-attr, assignment]
+        tied: Any = model
+        tied.lm_head.weight = tied.model.language_model.embed_tokens.weight
     return model
 
 
 def materialize(model: nn.Module, device: torch.device) -> None:
-    """Give the parameters (shards, after ``fully_shard``) memory, and move the buffers, without touching their values."""
+    """Give the parameters (shards, after ``fully_shard``) memory, and move the buffers with their values."""
     buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
-    tied = getattr(getattr(model, "config", None), "tie_word_embeddings", False)
+    names: dict[int, list[str]] = {}
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        names.setdefault(id(parameter), []).append(name)
     model.to_empty(device=device)
     for name, buffer in model.named_buffers():
         buffer.copy_(buffers[name])
-    assert not tied or model.lm_head.weight is model.model.language_model.embed_tokens.weight  # type: ignore[union-attr]
+    for first, *others in names.values():  # plain parameters (unlike sharded ones) lose what ties them together
+        for other in others:
+            owner, _, attribute = other.rpartition(".")
+            setattr(model.get_submodule(owner), attribute, model.get_parameter(first))
 
 
 def module_name(key: str) -> str:
@@ -75,7 +81,7 @@ def load_weights(model: nn.Module, folder: Path) -> None:
     tied = {name for name, _ in model.named_parameters(remove_duplicate=False)} - missing
     for file in files:
         try:
-            with safe_open(file, framework="pt") as tensors:  # type: ignore[no-untyped-call]
+            with safe_open(file, framework="pt") as tensors:
                 for key in tensors.keys():  # noqa: SIM118 - not a mapping
                     name = module_name(key)
                     if name in tied:
@@ -162,7 +168,7 @@ def _parameters_on_meta() -> Iterator[None]:
         if parameter is not None:
             module._parameters[name] = nn.Parameter(parameter.to("meta"), requires_grad=parameter.requires_grad)
 
-    nn.Module.register_parameter = register  # type: ignore[method-assign]
+    nn.Module.register_parameter = register  # type: ignore[method-assign, assignment]
     try:
         yield
     finally:

@@ -74,8 +74,8 @@ class PackedModel(nn.Module):
     def _page_features(self, batch: RankBatch, dtype: torch.dtype) -> list[Tensor]:
         """Feature rows for the slots of this rank: the pages' own, then those of the deep layers (Qwen3-VL).
 
-        A rank without pages encodes a blank one and keeps none of its rows: with sharded parameters all ranks must take part
-        in every layer's communication, forward and backward.
+        A rank without pages encodes a blank one and keeps none of its rows: with sharded parameters all ranks must
+        take part in every layer's communication, forward and backward.
         """
         visual: Any = self.model.model.visual  # type: ignore[union-attr]
         trained = any(parameter.requires_grad for parameter in visual.parameters())

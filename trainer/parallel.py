@@ -10,6 +10,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch._C._distributed_c10d import HashStore
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.fsdp import CPUOffloadPolicy, FSDPModule, MixedPrecisionPolicy, OffloadPolicy, fully_shard
 
@@ -68,7 +69,7 @@ def start_world(sp: int) -> World:
         if "RANK" in os.environ:
             dist.init_process_group(backend)
         else:
-            dist.init_process_group(backend, store=dist.HashStore(), rank=0, world_size=1)
+            dist.init_process_group(backend, store=HashStore(), rank=0, world_size=1)
     rank, size = dist.get_rank(), dist.get_world_size()
     if size % sp:
         raise SettingsError(f"config: parallel.sp = {sp}: must divide the number of processes, {size}")
@@ -100,13 +101,11 @@ def check_heads(text_config: Any, sp: int) -> None:
         )
 
 
-def shard(
-    root: nn.Module, units: Sequence[nn.Module], mesh: DeviceMesh, compute: torch.dtype, offload: bool
-) -> None:
+def shard(root: nn.Module, units: Sequence[nn.Module], mesh: DeviceMesh, compute: torch.dtype, offload: bool) -> None:
     """Shard parameters, gradients and optimizer states over all processes (FSDP2).
 
-    Gradients are summed, never averaged: the trainer divides once by the number of labelled tokens of the step, so that every
-    token weighs the same wherever it was.
+    Gradients are summed, never averaged: the trainer divides once by the number of labelled tokens of the step, so
+    that every token weighs the same wherever it was.
 
     Args:
         root: The module whose forward pass is called.
@@ -115,9 +114,7 @@ def shard(
         compute: Type of the gathered parameters; the shards and the reduction are float32.
         offload: Keep the shards, and so gradients and optimizer states, in host memory.
     """
-    policy = MixedPrecisionPolicy(
-        param_dtype=None if compute == torch.float32 else compute, reduce_dtype=torch.float32
-    )
+    policy = MixedPrecisionPolicy(param_dtype=None if compute == torch.float32 else compute, reduce_dtype=torch.float32)
     offload_policy = CPUOffloadPolicy() if offload else OffloadPolicy()
     for module in [*units, root]:
         fully_shard(module, mesh=mesh, mp_policy=policy, offload_policy=offload_policy)

@@ -11,7 +11,8 @@ from torch import nn
 from mmprolong_data.errors import MMProLongError
 
 TRAINED_CONTEXT = {"qwen2_5_vl": 32_768, "qwen3_vl": 262_144}
-"""Model type -> positions that the released checkpoints were trained on (their model cards). ``max_position_embeddings``
+"""Model type -> positions that the released checkpoints were trained on (their model cards).
+``max_position_embeddings``
 does not tell: Qwen2.5-VL's says 128,000."""
 
 
@@ -30,7 +31,7 @@ def scaled_base(base: float, ratio: float, head_dim: int) -> float:
         return base
     exact = base * ratio ** (head_dim / (head_dim - 2))
     unit = 10.0 ** math.floor(math.log10(exact))
-    return round(exact / unit) * unit
+    return float(round(exact / unit) * unit)
 
 
 def head_dim(text_config: Any) -> int:
@@ -67,8 +68,8 @@ def set_base(config: Any, base: float) -> None:
 def with_legacy_keys(plain: dict[str, Any]) -> dict[str, Any]:
     """Add the keys that transformers before 5 reads to a configuration as ``to_dict()`` gives it.
 
-    transformers 4 reads ``rope_theta`` and ``rope_scaling`` of the text configuration and would fall back to 1e6 without
-    them; transformers 5 prefers them to ``rope_parameters`` where both are there. So both say the same.
+    transformers 4 reads ``rope_theta`` and ``rope_scaling`` of the text configuration and would fall back to 1e6
+    without them; transformers 5 prefers them to ``rope_parameters`` where both are there. So both say the same.
     """
     text = dict(plain["text_config"])
     parameters = dict(text["rope_parameters"])

@@ -14,7 +14,8 @@ from .parallel import whole
 def learning_rate(settings: Optimizer, tokens: int, budget: int) -> float:
     """The rate of a step that ends at ``tokens`` of a run of ``budget`` tokens.
 
-    Linear from 0 over the first ``warmup`` share, then half a cosine from ``lr`` to ``min_lr``; ``min_lr`` beyond the budget.
+    Linear from 0 over the first ``warmup`` share, then half a cosine from ``lr`` to ``min_lr``; ``min_lr`` beyond the
+    budget.
     """
     progress = min(1.0, tokens / budget)
     if progress < settings.warmup:

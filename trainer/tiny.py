@@ -1,4 +1,4 @@
-"""Very small random models with the architecture of the real ones: for trying a configuration on a CPU, and for tests."""
+"""Very small random models with the architecture of the real ones: for trying things on a CPU, and for tests."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SPECIAL_TOKENS = (
 )  # fmt: skip
 
 
-def write_tokenizer(folder: Path, texts: Iterable[str], vocabulary: int = 1024) -> int:
+def write_tokenizer(folder: Path, texts: Iterable[str], vocabulary: int = 4096) -> int:
     """Train a byte-level BPE on ``texts`` and write ``tokenizer.json``. Returns the size of the vocabulary."""
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
@@ -26,7 +26,7 @@ def write_tokenizer(folder: Path, texts: Iterable[str], vocabulary: int = 1024) 
     # Digits one by one, as in Qwen's vocabulary.
     digits = pre_tokenizers.Split(Regex(r"\d"), "isolated")
     level = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([digits, level])  # type: ignore[no-untyped-call]
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([digits, level])
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary,
@@ -51,13 +51,13 @@ def tiny_config(
     rope_theta: float = 1e6,
     tied: bool = False,
 ) -> Any:
-    """A configuration with the real architecture and small sizes; special tokens as ``write_tokenizer`` numbers them."""
+    """A configuration of the real architecture in small; special tokens as ``write_tokenizer`` numbers them."""
     from transformers import Qwen2_5_VLConfig, Qwen3VLConfig
 
     head = hidden // heads
     half = head // 2
     section = [half - 2 * (half * 3 // 8), half * 3 // 8, half * 3 // 8]
-    text = {
+    text: dict[str, Any] = {
         "vocab_size": vocabulary,
         "hidden_size": hidden,
         "intermediate_size": 2 * hidden,
@@ -74,7 +74,7 @@ def tiny_config(
     vision: dict[str, Any] = {"depth": 2, "hidden_size": hidden // 2, "intermediate_size": hidden, "num_heads": 2}
     vision |= {"out_hidden_size": hidden, "in_channels": 3, "spatial_merge_size": 2, "temporal_patch_size": 2}
     names = {name: number for number, name in enumerate(SPECIAL_TOKENS)}
-    common = {
+    common: dict[str, Any] = {
         "image_token_id": names["<|image_pad|>"],
         "video_token_id": names["<|video_pad|>"],
         "vision_start_token_id": names["<|vision_start|>"],
@@ -88,6 +88,32 @@ def tiny_config(
     text["rope_parameters"] |= {"mrope_interleaved": True}
     vision |= {"patch_size": 16, "num_position_embeddings": 64, "deepstack_visual_indexes": [0]}
     return Qwen3VLConfig(text_config=text, vision_config=vision, **common)
+
+
+def make_tiny_model(folder: Path, dataset: Path, seed: int = 0) -> int:
+    """A tiny Qwen2.5-VL for a dataset: its tokenizer learns from the dataset's texts. Returns the number of parameters.
+
+    Raises:
+        MMProLongError: no dataset there, or ``folder`` is in use.
+    """
+    from mmprolong_data.errors import MMProLongError
+    from mmprolong_data.loader import PageStream
+    from mmprolong_data.manifest import read_manifest
+
+    from .model import build_model
+
+    if folder.exists() and any(folder.iterdir()):
+        raise MMProLongError(f"{folder}: exists and is not empty. Remedy: another folder, or remove it")
+    configs = read_manifest(dataset).configs()
+    texts = []
+    for pack in PageStream(dataset, configs, pixels=None, pack=False, max_tokens=1 << 24):
+        for sample in pack.samples:
+            for message in sample.record["messages"]:
+                texts += [part["text"] for part in message["content"] if part["text"]]
+    vocabulary = write_tokenizer(folder, [*texts, "system", "user", "assistant"])
+    config = tiny_config("qwen2_5_vl", vocabulary, rope_theta=4e6)
+    write_tiny_model(folder, config, seed)
+    return sum(parameter.numel() for parameter in build_model(config).parameters())
 
 
 def write_tiny_model(folder: Path, config: Any, seed: int = 0) -> None:

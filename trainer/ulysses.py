@@ -1,8 +1,8 @@
 """Ulysses sequence parallelism: exchange between ranks that share one sequence, differentiable.
 
-Around attention an all-to-all turns "all heads of my part of the sequence" into "my heads of the whole sequence" and back
-(Jacobs et al., DeepSpeed Ulysses, arXiv 2309.14509). The vision tower is split by whole pages instead: each rank encodes
-some, and ``repartition`` sends every feature row to the rank whose part of the sequence it stands in.
+Around attention an all-to-all turns "all heads of my part of the sequence" into "my heads of the whole sequence" and
+back (Jacobs et al., DeepSpeed Ulysses, arXiv 2309.14509). The vision tower is split by whole pages instead: each rank
+encodes some, and ``repartition`` sends every feature row to the rank whose part of the sequence it stands in.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class _AllToAll(torch.autograd.Function):
         return out
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
         out = gradient.new_empty((sum(ctx.send), *gradient.shape[1:]))
         dist.all_to_all_single(out, gradient.contiguous(), ctx.send, ctx.receive, group=ctx.group)
         return out, None, None, None
@@ -89,14 +89,13 @@ def split_pages(patches: Sequence[int], ranks: int) -> list[int]:
     return [*bounds, len(patches)]
 
 
-def repartition(
-    features: Tensor, owned: Sequence[Sequence[int]], group: dist.ProcessGroup
-) -> Tensor:
+def repartition(features: Tensor, owned: Sequence[Sequence[int]], group: dist.ProcessGroup) -> Tensor:
     """Send feature rows from the ranks that encoded them to the ranks whose part of the sequence needs them.
 
     Args:
         features: ``[n, H]``: the rows this rank made, in sequence order.
-        owned: ``owned[i][j]``: how many rows rank i has made that rank j needs; the same on all ranks. Rows of a rank are
+        owned: ``owned[i][j]``: how many rows rank i has made that rank j needs; the same on all ranks. Rows of a rank
+        are
             contiguous in the sequence and ordered, so that the rows for rank 0 come first.
 
     Returns:

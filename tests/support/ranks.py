@@ -14,27 +14,50 @@ import torch
 import torch.distributed as dist
 
 
-def run_ranks(number: int, folder: Path, function: Callable[..., Any], *arguments: Any) -> list[Any]:
-    """Call ``function(*arguments)`` on ``number`` ranks of a process group. Returns their results in rank order."""
-    context = multiprocessing.get_context("fork")
-    store = folder / f"store-{os.urandom(4).hex()}"
-    pipes, processes = [], []
-    for rank in range(number):
-        ours, theirs = context.Pipe(duplex=False)
-        process = context.Process(target=_rank, args=(rank, number, store, theirs, function, arguments), daemon=True)
-        process.start()
-        theirs.close()
-        pipes.append(ours)
-        processes.append(process)
-    try:
-        results = [_receive(pipe) for pipe in pipes]
-    finally:
-        for process in processes:
+class Ranks:
+    """Ranks that have been started."""
+
+    def __init__(self, number: int, folder: Path, function: Callable[..., Any], *arguments: Any) -> None:
+        context = multiprocessing.get_context("fork")
+        store = folder / f"store-{os.urandom(4).hex()}"
+        self._pipes: list[Connection] = []
+        self.processes: list[Any] = []
+        for rank in range(number):
+            ours, theirs = context.Pipe(duplex=False)
+            process = context.Process(
+                target=_rank, args=(rank, number, store, theirs, function, arguments), daemon=True
+            )
+            process.start()
+            theirs.close()
+            self._pipes.append(ours)
+            self.processes.append(process)
+
+    def signal(self, number: int) -> None:
+        """Send all of them a signal."""
+        for process in self.processes:
+            os.kill(process.pid, number)
+
+    def results(self) -> list[Any]:
+        """Their results in rank order; fails with their tracebacks."""
+        try:
+            results = [_receive(pipe) for pipe in self._pipes]
+        finally:
+            self.end()
+        failed = [text for ok, text in results if not ok]
+        assert not failed, "\n".join(failed)
+        return [value for _, value in results]
+
+    def end(self) -> None:
+        """Kill what is left of them."""
+        for process in self.processes:
             process.join(5)
             process.kill()
-    failed = [text for ok, text in results if not ok]
-    assert not failed, "\n".join(failed)
-    return [value for _, value in results]
+            process.join()
+
+
+def run_ranks(number: int, folder: Path, function: Callable[..., Any], *arguments: Any) -> list[Any]:
+    """Call ``function(*arguments)`` on ``number`` ranks of a process group. Returns their results in rank order."""
+    return Ranks(number, folder, function, *arguments).results()
 
 
 def _receive(pipe: Connection) -> tuple[bool, Any]:

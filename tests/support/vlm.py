@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import torch
 import transformers
-
-from mmprolong_data.chat import build_messages
 from mmprolong_trainer import attention, model, tiny
 from mmprolong_trainer.batch import Document
 from mmprolong_trainer.encode import IGNORED, ChatEncoder
 from mmprolong_trainer.packed import PackedModel
 from mmprolong_trainer.prepare import load_config
+
+from mmprolong_data.chat import build_messages
 
 TEXTS = ["Page 1: system user assistant You are a helpful assistant. What is the depth? 12.4 m"] * 10
 HF_CLASSES = {

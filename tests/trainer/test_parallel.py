@@ -7,18 +7,19 @@ from typing import Any
 
 import pytest
 import torch
-from support.ranks import run_ranks
-from support.vlm import load_reference, make_document, reference_loss
-
-from mmprolong_data.errors import SettingsError
 from mmprolong_trainer.attention import attach, select_kernel
 from mmprolong_trainer.batch import Document, make_batch
 from mmprolong_trainer.config import Optimizer
+from mmprolong_trainer.images import PageDecoder
 from mmprolong_trainer.model import build_model, checkpoint_activations, layers, load_weights, materialize
 from mmprolong_trainer.packed import PackedModel
 from mmprolong_trainer.parallel import check_heads, shard, start_world, whole
 from mmprolong_trainer.prepare import load_config
 from mmprolong_trainer.schedule import make_optimizer, scale_and_clip
+from support.ranks import run_ranks
+from support.vlm import load_reference, make_document, reference_loss
+
+from mmprolong_data.errors import SettingsError
 
 STEPS = 3
 SETTINGS = Optimizer(lr=1e-3, weight_decay=0.1)
@@ -78,12 +79,12 @@ def parallel_run(folder: Path, sp: int, recompute: bool, packed: bool) -> tuple[
         packs = [[document] for pack in packs for document in pack]
         packs.append([make_document(folder, [(4, 4)], "x", 5)])  # six packs: a number that two ranks share evenly
         packs[-1][0].encoded.targets[:] = -100
-    values = 3 * config.vision_config.patch_size**2
+    decoder = PageDecoder(config.vision_config.patch_size, 2, 1)
     losses, first = [], {}
     for step in range(STEPS):
         totals = [0.0, 0.0]
         for pack in packs[world.dp_rank :: world.dp]:
-            batch = make_batch(pack, world.sp_rank, world.sp, 2, values)
+            batch = make_batch(pack, world.sp_rank, world.sp, decoder)
             loss, sums = model(batch)
             loss.backward()
             assert abs(float(sums.sum()) - float(loss.detach())) < 1e-3
@@ -115,9 +116,7 @@ def check(reference: Any, result: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", ["qwen2_5", "qwen3"])
-def test_every_shape_equals_plain_transformers(
-    kind: str, qwen2_5: Path, qwen3: Path, tmp_path: Path
-) -> None:
+def test_every_shape_equals_plain_transformers(kind: str, qwen2_5: Path, qwen3: Path, tmp_path: Path) -> None:
     folder = {"qwen2_5": qwen2_5, "qwen3": qwen3}[kind]
     reference = reference_run(folder)
     # (sp, recomputation, packed): dp1; dp2, sp2; dp2 x sp2, sp4

@@ -69,7 +69,7 @@ def _prepare(options: argparse.Namespace) -> int:
         source, options.out, options.context, options.rope_theta, options.trained_context, options.link
     )
     output.print(
-        f"{options.out}: RoPE base {done.old_base:g} -> {done.new_base:g} (exact for this ratio: {done.exact_base:.4g}),"
+        f"{options.out}: RoPE base {done.old_base:g} -> {done.new_base:g} (exact: {done.exact_base:.4g}),"
         f" {done.context:,} positions",
         highlight=False,
         soft_wrap=True,
