@@ -160,6 +160,10 @@ def open_backend(options: argparse.Namespace, folder: Path) -> Backend:
             raise SettingsError("--model-name: needed with an endpoint: the name under which it serves the model")
         endpoint = Endpoint(options.model_name, model, options.key_env)
         return HttpBackend(endpoint, folder, max(1, options.concurrency))
+    if Path(model).is_dir():
+        from .backends.local import LocalBackend
+
+        return LocalBackend(Path(model), options.device, options.dtype)
     raise SettingsError(f"--model {model}: neither a URL nor a model folder. See: mmprolong evaluate --help")
 
 

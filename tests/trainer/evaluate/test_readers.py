@@ -53,7 +53,7 @@ def mmlongbench(root: Path) -> Path:
         write_lines(root / "documentQA" / f"mmlongdoc_K{length}.jsonl", rows)
     picture(root / "mmlb_image" / "needle.jpg")
     needles = {
-        "retrieval-text_test_K64_dep6": {"ctxs": [{"text": "a"}, {"text": "<image>"}], "answer": "blue", "question": "Q"},
+        "retrieval-text_test_K64_dep6": {"ctxs": [{"text": "<image>"}], "answer": "blue", "question": "Q"},
         "counting-image_test_K64_dep3": {"ctxs": [{"text": "<image>"}], "answer": [1, 2], "question": "Q"},
         "reasoning-image_test_K64_dep6": {
             "ctxs": [{"text": "<image>"}], "answer": 1, "question": "Q", "choices_image": ["needle.jpg"] * 4,
@@ -234,7 +234,7 @@ def test_mmlongbench_tsv(tmp_path: Path) -> None:
     extra = json.dumps({"answer_format": "Integer", "answer": "12", "question": "How many?"})
     rows = [
         ["index", "question_id", "question", "answer", "image_path", "task", "source_dataset", "extra_info"],
-        ["0", "a", "Document docA: <image token>\n\nDocument docA: <image token>\n\nQ", "12", pages, "documentQA", "x", extra],
+        ["0", "a", "D docA: <image token>\n\nD docA: <image>\n\nQ", "12", pages, "documentQA", "x", extra],
         ["1", "b", "Look <image token>", "yes", json.dumps(["needle.jpg"]), "NIAH", "vh_single", "{}"],
         ["2", "c", "Sum", "s", json.dumps(["needle.jpg"]), "summ", "gov-report", "{}"],
     ]  # fmt: skip

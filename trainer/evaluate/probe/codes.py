@@ -56,7 +56,7 @@ def stamp(jpeg: bytes, name: str, code: str, place: tuple[float, float]) -> byte
         page = opened.convert("RGB")
     first = f"CODE OF {name}"
     side = min(page.size)
-    height = max(11, side // 26)
+    height = max(11, side // 40)  # about the size of a heading
     while height > 8 and _width(first, height) > 0.9 * page.width - height:
         height -= 1
     font = _font(height)
