@@ -17,23 +17,25 @@ FRUIT = '["apple", "banana"]'
 
 
 @pytest.mark.parametrize(
-    ("gold", "answer_format", "prediction", "doc", "longdocurl", "v1"),
+    ("gold", "answer_format", "prediction", "doc", "longdocurl", "v1", "ours"),
     [
-        ("12", "Integer", "12 items", 0, 0, 1),
-        ("12", "Integer", "3, 7, 12 or 15", 0, 0, 1),
-        ("2019", "Integer", "2019.0", 1, 0, 1),
-        ("470.85", "Float", "$470.86 million", 0, 1, 1),
+        ("12", "Integer", "12 items", 0, 0, 1, 1),
+        ("12", "Integer", "3, 7, 12 or 15", 0, 0, 1, 0),
+        ("2019", "Integer", "2019.0", 1, 0, 1, 1),
+        ("470.85", "Float", "$470.86 million", 0, 1, 1, 1),
         # The string form of the list: without spaces its words become one.
-        (FRUIT, "List", '["apple","banana","kiwi"]', 0, 0.8165, 0),
-        (FRUIT, "List", "apple, banana", 0, 0, 1),
-        ('["10", "20"]', "List", '["20", "10"]', 1, 0, 1),
+        (FRUIT, "List", '["apple","banana","kiwi"]', 0, 0.8165, 0, 0.8),
+        (FRUIT, "List", "apple, banana", 0, 0, 1, 1),
+        ('["10", "20"]', "List", '["20", "10"]', 1, 0, 1, 1),
     ],
 )
 def test_published_scorers_give_the_measured_values(
-    gold: str, answer_format: str, prediction: str, doc: float, longdocurl: float, v1: float
+    gold: str, answer_format: str, prediction: str, doc: float, longdocurl: float, v1: float, ours: float
 ) -> None:
-    scores = [SCORERS[name].score(gold, prediction, answer_format) for name in ("mmlb-doc", "longdocurl", "mmlb-v1")]
-    assert scores == pytest.approx([doc, longdocurl, v1], abs=1e-4)
+    scores = [
+        SCORERS[name].score(gold, prediction, answer_format) for name in ("mmlb-doc", "longdocurl", "mmlb-v1", "typed")
+    ]
+    assert scores == pytest.approx([doc, longdocurl, v1, ours], abs=1e-4)
 
 
 @pytest.mark.parametrize(
