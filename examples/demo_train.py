@@ -51,6 +51,8 @@ def main() -> None:
     after, _ = train_accuracy(config, Path(config.run.out) / "model")
     print(f"\nAnswers written exactly: {before} of {number} before, {after} of {number} after training")
     print(f"The curve: {folder / config.run.out / 'metrics.png'}")
+    if after < 0.9 * number:
+        sys.exit("The model has not learnt its answers: something is broken.")
 
 
 if __name__ == "__main__":

@@ -72,7 +72,7 @@ class ShortContext:
 class Loss:
     """What is learnt."""
 
-    on: Literal["answers", "all"] = "answers"
+    target: Literal["answers", "all"] = "answers"
     """``answers``: the assistant's turns; ``all``: every text token. Image tokens never carry loss."""
     chunk: int = 1024
     """Positions whose logits exist at a time."""

@@ -138,7 +138,7 @@ def open_source(config: TrainConfig, folder: Path, model_config: Any, decoder: P
     data = config.data
     encoder = ChatEncoder(
         folder,
-        config.loss.on,
+        config.loss.target,
         system=model_config.model_type == "qwen2_5_vl",
         merge_size=int(model_config.vision_config.spatial_merge_size),
     )

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from mmprolong_trainer.accuracy import train_accuracy
 from mmprolong_trainer.config import TrainConfig
 from mmprolong_trainer.encode import ChatEncoder
 from mmprolong_trainer.images import PageDecoder
@@ -224,3 +225,21 @@ def test_short_context_is_mixed_alike_on_every_shape(qwen2_5: Path, dataset: Pat
     assert [row["digest"] for row in logs[0]] == [row["digest"] for row in logs[1]]
     assert all(row["loss/short_context"] > 0 for row in logs[0])
     assert [row["loss"] for row in logs[0]] == pytest.approx([row["loss"] for row in logs[1]], rel=1e-4)
+
+
+def test_a_tiny_model_learns_its_answers_by_heart(qwen2_5: Path, tmp_path: Path) -> None:
+    """The whole path learns: data, mask, positions, gradients, optimizer, checkpoint, export, and back."""
+    root = tmp_path / "mmprolong"
+    samples = [exact(qwen2_5, make_sample(n, pages=1, images=document_pages(n, 1))) for n in range(10, 18)]
+    write_dataset(root, shards={("extract_single", "train"): [samples]})
+    tokens = sum(sample.num_tokens for sample in samples)
+    changed = {"data__configs": {"extract_single": 1.0}, "optimizer__lr": 1e-2, "run__token_budget": 45 * tokens}
+    changed |= {"data__max_tokens": tokens, "run__global_batch_tokens": tokens, "run__checkpoint_every": 0}
+    changed |= {"parallel__checkpoint_language": False, "parallel__checkpoint_vision": False}
+    config = settings(qwen2_5, root, tmp_path / "run", **changed)
+    assert run_ranks(1, tmp_path, train, config) == ["done"]
+    (before,) = run_ranks(1, tmp_path, train_accuracy, config, qwen2_5)
+    (after,) = run_ranks(1, tmp_path, train_accuracy, config, tmp_path / "run" / "model")
+    assert before == (0, 8)
+    assert after[0] / after[1] > 0.9
+    assert (tmp_path / "run" / "metrics.png").stat().st_size > 10_000

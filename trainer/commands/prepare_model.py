@@ -68,9 +68,9 @@ def _prepare(options: argparse.Namespace) -> int:
     done = prepare_model(
         source, options.out, options.context, options.rope_theta, options.trained_context, options.link
     )
+    how = "as given" if options.rope_theta is not None else f"computed: {done.exact_base:.4g}, rounded to one digit"
     output.print(
-        f"{options.out}: RoPE base {done.old_base:g} -> {done.new_base:g} (exact: {done.exact_base:.4g}),"
-        f" {done.context:,} positions",
+        f"{options.out}: RoPE base {done.old_base:g} -> {done.new_base:g} ({how}), {done.context:,} positions",
         highlight=False,
         soft_wrap=True,
     )
