@@ -57,7 +57,7 @@ def _other_answer(candidate: Candidate, others: Sequence[Candidate]) -> Answer:
     if isinstance(answer, float):
         return answer + 0.5
     if isinstance(answer, list):
-        return answer[:-1] if len(answer) > 2 else list(reversed(answer))
+        return answer[:-1] if len(answer) > 2 or answer[0] == answer[-1] else answer[::-1]
     strings = [o.answer for o in others if isinstance(o.answer, str) and o.answer != answer]
     return strings[0] if strings else " ".join(reversed(answer.split())) + " also"
 

@@ -174,9 +174,8 @@ def show_recall(options: argparse.Namespace) -> None:
     for name in MUTATIONS:
         checks = ", ".join(f"{check} {count}" for check, count in by_check[name].most_common())
         misses = ", ".join(f"{family} {count}" for family, count in missed[name].most_common(6))
-        print(
-            f"{name:24} {tried[name]:6} {found[name]:6} {100 * found[name] / max(tried[name], 1):6.1f}%  {checks}; {misses}"
-        )
+        recall = 100 * found[name] / max(tried[name], 1)
+        print(f"{name:24} {tried[name]:6} {found[name]:6} {recall:6.1f}%  {checks}; {misses}")
 
 
 def _accepted(document: Document, pages: SecondText, seed: int, most: int = 2) -> Iterator[Candidate]:
@@ -186,10 +185,11 @@ def _accepted(document: Document, pages: SecondText, seed: int, most: int = 2) -
     for config in VQA_CONFIGS:
         counts: Counter[str] = Counter()
         for candidate in generator.generate(document, segments, config, seed):
-            if counts[candidate.family] < most:
-                if all(verdict.ok for verdict in verify_candidate(candidate, document, pages)):
-                    counts[candidate.family] += 1
-                    yield candidate
+            if counts[candidate.family] == most:
+                continue
+            if all(verdict.ok for verdict in verify_candidate(candidate, document, pages)):
+                counts[candidate.family] += 1
+                yield candidate
 
 
 def _planted(page: PageText, line: str) -> PageText:
@@ -230,7 +230,8 @@ def write_sheet(options: argparse.Namespace) -> None:
         )
     style = (
         "body{font:15px/1.5 system-ui;margin:24px}section{display:grid;grid-template-columns:340px 1fr;gap:20px;"
-        "border-top:1px solid #ccc;padding:16px 0}img{width:46%;min-width:380px;border:1px solid #ddd;margin:0 8px 8px 0}"
+        "border-top:1px solid #ccc;padding:16px 0}img{width:46%;min-width:380px;"
+        "border:1px solid #ddd;margin:0 8px 8px 0}"
         "pre{white-space:pre-wrap;background:#f4f5f7;padding:8px}h2{font-size:15px}.soft{color:#667}"
     )
     page = f"<!doctype html><meta charset=utf-8><title>Questions to read</title><style>{style}</style>{''.join(cards)}"

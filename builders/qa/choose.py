@@ -8,7 +8,7 @@ from collections import Counter
 from .protocol import Candidate
 from .text import fold
 
-FAMILY_SHARE = 0.2
+FAMILY_SHARE = 0.15
 """Most of a document's samples of one config that one family may give (one is always allowed)."""
 NEAR = 0.8
 """Questions that share this part of their words are the same question with another name in it."""

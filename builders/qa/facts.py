@@ -33,7 +33,7 @@ from .text import fold, plain_text
 _LEADER = re.compile(r"(?:[.·…‥]\s?){4,}\s*\S{0,8}\s*\Z")
 _SPECIAL_ROLES = ("contents", "index", "references")
 _LEADER_LINES = 4
-_LONG_WORD = re.compile(r"(?<![\w-])[^\W\d_]{7,24}(?![\w-])")
+_LONG_WORD = re.compile(r"(?<![\w¨´`ˆ˜-])[^\W\d_\u3040-\u9fff\uac00-\ud7af]{7,24}(?![\w¨´`ˆ˜-])")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -20,7 +21,48 @@ def check_layout(proof: Proof, pages: Sequence[PageText], scope: Span) -> Findin
     if proof["operation"] == "under":
         return _under(proof, pages)
     if proof["operation"] in ("sections", "section_count"):
-        return _without_gap(proof, scope)
+        return _without_gap(proof, pages, scope)
+    if "pick" in proof:
+        return _all_children(proof, pages, scope)
+    return Finding()
+
+
+_DOTTED = re.compile(r"(\d{1,2}(?:\.\d{1,2}){1,4})\.?\s+[^\W\d_]")
+
+
+def _missed(
+    pages: Sequence[PageText], span: Span, low: Sequence[int], high: Sequence[int], known: Collection[tuple[int, ...]]
+) -> Finding:
+    """A line that begins with a section number strictly between two others: a heading that the parser missed.
+
+    That the numbers follow one another is no proof: between 7 and 8 there may be 7.1.
+    """
+    for page in range(*span):
+        for row in pages[page].rows:
+            match = _DOTTED.match(row)
+            if match is None:
+                continue
+            number = tuple(map(int, match[1].split(".")))
+            if tuple(low) < number < tuple(high) and number not in known:
+                return Finding(rival=f"page {page}: {row[:60]!r} looks like another heading")
+    return Finding()
+
+
+def _all_children(proof: Proof, pages: Sequence[PageText], scope: Span) -> Finding:
+    """No other line of the scope has the number of a sub-section of the same parent."""
+    numbers = [number_of(operand["value"]) for operand in proof["operands"]]
+    if not all(numbers):
+        return Finding()  # the outline told, and it has no numbers
+    parent = numbers[0][:-1]
+    if any(number[:-1] != parent for number in numbers):
+        return Finding(missing="the headings are not of one level")
+    depth = len(numbers[0])
+    for page in range(*scope):
+        for row in pages[page].rows:
+            match = _DOTTED.match(row)
+            number = tuple(map(int, match[1].split("."))) if match else ()
+            if len(number) == depth and number[:-1] == parent and number not in numbers:
+                return Finding(rival=f"page {page}: {row[:60]!r} looks like another sub-section")
     return Finding()
 
 
@@ -38,10 +80,13 @@ def _under(proof: Proof, pages: Sequence[PageText]) -> Finding:
         return Finding(missing="a heading does not stand on its page")
     if places != sorted(places):
         return Finding(rival="the text does not stand between this heading and the next")
-    return Finding()
+    if following is None:
+        return Finding()
+    low, high = number_of(heading["printed"]), number_of(following["printed"])
+    return _missed(pages, (heading["page"], place["page"] + 1), low, high, ())
 
 
-def _without_gap(proof: Proof, scope: Span) -> Finding:
+def _without_gap(proof: Proof, pages: Sequence[PageText], scope: Span) -> Finding:
     """The numbers follow one another, and the headings before and after stand outside of the scope."""
     numbers = [number_of(operand["value"]) for operand in proof["operands"]]
     before, after = proof["before"], proof["after"]
@@ -55,4 +100,4 @@ def _without_gap(proof: Proof, scope: Span) -> Finding:
         return Finding(rival="another numbered heading stands in the scope")
     if any(not scope[0] <= operand["page"] < scope[1] for operand in proof["operands"]):
         return Finding(missing="a heading stands outside of the scope")
-    return Finding()
+    return _missed(pages, scope, chain[0] if before else (0,), chain[-1], numbers) if after else Finding()

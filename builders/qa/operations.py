@@ -106,7 +106,8 @@ def _caption(proof: Proof, pages: Sequence[PageText], scope: Span) -> Finding:
         return Finding(missing=f"no line of page {proof['page']} begins with {proof['label']!r} and this caption")
     for number, match in starts:
         same = match[2] and title.startswith(squash(match[2])[: len(title)])
-        if not same and match[2] and not match[2][0].isdigit() and match[1] == own[0][1] != "":
+        captioned = match[1] == own[0][1] or (own[0][1] == "" and match[2][:1].isalpha())
+        if not same and match[2] and not match[2][0].isdigit() and captioned and match[1]:
             return Finding(rival=f"page {number}: another caption of {proof['label']!r}: {match[2][:60]!r}")
     return Finding()
 

@@ -89,5 +89,5 @@ def pages_of(document: Document, pages: Sequence[str] | Sequence[PageText] | Non
 
 @lru_cache(maxsize=512)
 def field_pattern(key: str) -> re.Pattern[str]:
-    """Matches ``key: value`` in a folded line; group 1 is the value."""
-    return re.compile(rf"(?<!\w){re.escape(fold(key))}\s?:\s*(\S.*)")
+    """Matches ``key: value`` in a folded line; group 1 is the value, "" where it stands in other lines."""
+    return re.compile(rf"(?<!\w){re.escape(fold(key))}\s?:\s*(\S.*|\Z)")

@@ -74,10 +74,14 @@ class TableFact:
 
 @dataclass(frozen=True, slots=True)
 class ListFact:
-    """A list of items (without their bullets), and the line that introduces it, without its colon."""
+    """A list of items (without their bullets), and the sentence or heading above it, without its colon.
+
+    The list takes the blocks from ``block`` to ``last``.
+    """
 
     page: int
     block: int
+    last: int
     lead: str
     items: list[str]
 

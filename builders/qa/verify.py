@@ -20,6 +20,18 @@ from .page_text import PageText, pages_of
 from .protocol import Answer, Candidate
 from .text import contains_words, fold, parse_number
 
+CHECKS = {
+    "format": "the answer has its format, and pages, sources and ranges are possible ones",
+    "anchor": "the question names the pages or the section that it is about",
+    "evidence": "the evidence lies in the segment and in what the question names, on as many pages as its config asks",
+    "question": "the question names what its proof stands on",
+    "answer": "the facts stand on the evidence pages, in the text of a second extractor",
+    "rival": "no other value answers the question within its scope",
+    "recompute": "the answer follows from the facts",
+    "leak": "the question does not give the answer away",
+}
+"""Every check, in order, and what it asks."""
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -86,16 +98,21 @@ def _form(candidate: Candidate, document: Document) -> str:
 
 
 _QUOTED = re.compile(r"“[^”]*”")
-_PAGES = re.compile(r"\bpages?\s+((?:\d+(?:\s?[-–]\s?\d+)?(?:,\s*|\s+and\s+|\s+or\s+|\s+to\s+)?)+)", re.IGNORECASE)
-_RANGE = re.compile(r"(\d+)(?:\s?(?:[-–]|to)\s?(\d+))?")
-_UNANCHORED = re.compile(r"\b(?:the|this|whole|entire)\s+(?:whole\s+|entire\s+)?(?:document|file|pdf)\b", re.IGNORECASE)
+_NUMBER_LIST = r"(?:\d+(?:\s?[-–]\s?\d+)?(?:,\s*|、|\s+(?:and|or|to|und|oder|bis|et|ou|à)\s+|[和至])?)+"
+_PAGES = re.compile(rf"\b(?:pages?|Seiten?)\s+({_NUMBER_LIST})|第\s?({_NUMBER_LIST})\s?页", re.IGNORECASE)
+_RANGE = re.compile(r"(\d+)(?:\s?(?:[-–至]|to|bis|à)\s?(\d+))?")
+_UNANCHORED = re.compile(
+    r"\b(?:the|this|whole|entire)\s+(?:whole\s+|entire\s+)?(?:document|file|pdf)\b|\b(?:le|ce|du) document\b"
+    r"|\b(?:das|im|dem|des|dieses) (?:\w+ )?(?:Dokuments?|PDF)\b|(?:整[个篇份]|本)(?:文[档件]|论文)|全文",
+    re.IGNORECASE,
+)
 
 
 def _named_pages(question: str) -> set[int]:
     """0-based pages that a question names outside of quotations."""
     named: set[int] = set()
     for match in _PAGES.finditer(_QUOTED.sub("“”", question)):
-        for first, last in _RANGE.findall(match[1]):
+        for first, last in _RANGE.findall(match[1] or match[2]):
             if int(last or first) - int(first) <= 5000:
                 named.update(range(int(first) - 1, int(last or first)))
     return named

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from decimal import ROUND_HALF_UP, Decimal
 from itertools import pairwise
@@ -21,6 +22,19 @@ def columns_of(facts: FactIndex, segment: Segment) -> Iterator[Column]:
     for table in facts.tables:
         if inside(segment, table.page):
             yield from number_columns(table, facts.english)
+
+
+_NO_SUM = re.compile(
+    r"%|percent|rate|ratio|accura|precision|recall|score|auc\b|f1|average|mean\b|speed|density|temperature|age\b|rank|year"
+    r"|index|率|度|分数|prozent|anteil|moyenne|taux",
+    re.IGNORECASE,
+)
+"""Names of columns whose values may be compared, not added."""
+
+
+def _adds_up(column: Column) -> bool:
+    """Whether a column's values have a total that means something."""
+    return column.unit not in _NO_TOTAL and not _NO_SUM.search(column.name) and not _years(column)
 
 
 def _years(column: Column) -> bool:
@@ -44,7 +58,7 @@ class ColumnSum(Family):
     def drafts(self, facts: FactIndex, segment: Segment) -> Iterator[Draft]:
         """One draft for each column of 3 to 15 rows that may be added."""
         for column in columns_of(facts, segment):
-            if len(column.values) > 15 or column.unit in _NO_TOTAL or _years(column):
+            if len(column.values) > 15 or not _adds_up(column):
                 continue
             answer, answer_format = number_answer(sum(column.values, Decimal(0)))
             proof = column_proof("column_sum", column)
@@ -69,7 +83,7 @@ class ColumnShare(Family):
     def drafts(self, facts: FactIndex, segment: Segment) -> Iterator[Draft]:
         """One draft a row of a column of 3 to 12 rows that may be added."""
         for column in columns_of(facts, segment):
-            if len(column.values) > 12 or column.unit in _NO_TOTAL or _years(column) or min(column.values) <= 0:
+            if len(column.values) > 12 or not _adds_up(column) or min(column.values) <= 0:
                 continue
             total = sum(column.values, Decimal(0))
             for index, value in enumerate(column.values):

@@ -18,9 +18,9 @@ class Definition(Family):
     weight = 2.0
     wordings = (
         "{Where}, how is “{term}” defined or explained?",
-        "What does “{term}” mean, according to the text {where}?",
+        "What is “{term}”, according to the text {where}?",
         "Quote the explanation of “{term}” {where}.",
-        "Which definition of “{term}” is given {where}?",
+        "How does the text {where} explain what “{term}” is?",
         "{Where} the text says what “{term}” is. What does it say?",
     )
 

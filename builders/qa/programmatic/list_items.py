@@ -21,11 +21,11 @@ class ListItem(Family):
     config = "extract_single"
     weight = 1.2
     wordings = (
-        "{Where}, what is the {ordinal} item of the list introduced by “{lead}:”?",
-        "Which item comes {ordinal} in the list after “{lead}:” {where}?",
-        "Quote the {ordinal} entry of the list that follows “{lead}:” {where}.",
-        "{Where} a list begins after “{lead}:”. What is its {ordinal} item?",
-        "What does the {ordinal} point of the list below “{lead}:” {where} say?",
+        "{Where}, what is the {ordinal} item of the list introduced by “{lead}”?",
+        "Which item comes {ordinal} in the list after “{lead}” {where}?",
+        "Quote the {ordinal} entry of the list that follows “{lead}” {where}.",
+        "{Where} a list begins after “{lead}”. What is its {ordinal} item?",
+        "What does the {ordinal} point of the list below “{lead}” {where} say?",
     )
 
     def drafts(self, facts: FactIndex, segment: Segment) -> Iterator[Draft]:
@@ -37,7 +37,7 @@ class ListItem(Family):
             for ordinal, index in [*places, ("last", len(fact.items) - 1)]:
                 slots = {"ordinal": ordinal, "lead": fact.lead}
                 proof = list_proof("list_item", fact, index)
-                item = fact.items[index].rstrip(";,")
+                item = fact.items[index].rstrip(";,；，、")
                 if item == fact.items[index]:
                     yield Draft(slots, item, "String", [fact.page], ["Text", "Layout"], proof, [on_page(fact.page)])
 
@@ -49,11 +49,11 @@ class ListMerge(Family):
     config = "extract_multi"
     weight = 1.5
     wordings = (
-        "Join the lists after “{x}:” on page {a} and after “{y}:” on page {b}. List all their items in order.",
-        "Page {a} has a list after “{x}:”, page {b} one after “{y}:”. Give the items of both as one list, in order.",
-        "List the items that follow “{x}:” (page {a}), then those that follow “{y}:” (page {b}).",
-        "Collect every item of the list below “{x}:” on page {a} and of the one below “{y}:” on page {b}, in order.",
-        "Which items stand in the lists introduced by “{x}:” on page {a} and “{y}:” on page {b}? Give one list.",
+        "Join the lists after “{x}” on page {a} and after “{y}” on page {b}. List all their items in order.",
+        "Page {a} has a list after “{x}”, page {b} one after “{y}”. Give the items of both as one list, in order.",
+        "List the items that follow “{x}” (page {a}), then those that follow “{y}” (page {b}).",
+        "Collect every item of the list below “{x}” on page {a} and of the one below “{y}” on page {b}, in order.",
+        "Which items stand in the lists introduced by “{x}” on page {a} and “{y}” on page {b}? Give one list.",
     )
 
     def drafts(self, facts: FactIndex, segment: Segment) -> Iterator[Draft]:
@@ -61,7 +61,7 @@ class ListMerge(Family):
         whole = [fact for fact in facts.lists if inside(segment, fact.page) and _ends(facts, fact)]
         for first, second in pairwise(whole):
             items = [*first.items, *second.items]
-            if first.page == second.page or len(items) > 10 or any(item[-1] in ";," for item in items):
+            if first.page == second.page or len(items) > 10 or any(item[-1] in ";,；，、" for item in items):
                 continue
             pages = [first.page, second.page]
             slots = {"x": first.lead, "y": second.lead, "a": str(pages[0] + 1), "b": str(pages[1] + 1)}
@@ -72,7 +72,7 @@ class ListMerge(Family):
 
 def _ends(facts: FactIndex, fact: ListFact) -> bool:
     """Whether a list ends on its page."""
-    blocks = facts.document.pages[fact.page].blocks[fact.block + 1 :]
+    blocks = facts.document.pages[fact.page].blocks[fact.last + 1 :]
     after = [block.kind for block in blocks if block.kind not in ("header", "footer", "footnote")]
     return bool(after) and after[0] != "list"
 
@@ -83,11 +83,11 @@ class ListLength(Family):
     name = "list_length"
     config = "reasoning"
     wordings = (
-        "{Where}, how many items does the list introduced by “{lead}:” have?",
-        "Count the items of the list that follows “{lead}:” {where}.",
-        "How many entries are there in the list after “{lead}:” {where}?",
-        "{Where} a list begins after “{lead}:”. How many points does it have?",
-        "What is the number of points listed below “{lead}:” {where}?",
+        "{Where}, how many items does the list introduced by “{lead}” have?",
+        "Count the items of the list that follows “{lead}” {where}.",
+        "How many entries are there in the list after “{lead}” {where}?",
+        "{Where} a list begins after “{lead}”. How many points does it have?",
+        "What is the number of points listed below “{lead}” {where}?",
     )
 
     def drafts(self, facts: FactIndex, segment: Segment) -> Iterator[Draft]:

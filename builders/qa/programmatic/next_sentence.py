@@ -15,7 +15,7 @@ class NextSentence(Family):
 
     name = "next_sentence"
     config = "extract_single"
-    weight = 0.4
+    weight = 0.3
     wordings = (
         "{Where}, which sentence comes right after “{before}”",
         "Quote the sentence that follows “{before}” {where}.",

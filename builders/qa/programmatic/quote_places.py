@@ -50,7 +50,7 @@ class QuotePage(Family):
 
     name = "quote_page"
     config = "extract_single"
-    weight = 0.6
+    weight = 0.3
     wordings = (
         "On which of the pages {range} does the passage “{quote}” stand? Give the page number.",
         "Search pages {range} for “{quote}”. On which page is it found?",
@@ -75,7 +75,7 @@ class QuotePages(Family):
 
     name = "quote_pages"
     config = "extract_multi"
-    weight = 0.6
+    weight = 0.35
     wordings = (
         "On which of the pages {range} do these passages stand: {quotes}? List the page numbers in this order.",
         "Search pages {range} for {quotes}. On which page is each found? List the page numbers in this order.",
@@ -104,7 +104,7 @@ class QuoteOrder(Family):
 
     name = "quote_order"
     config = "reasoning"
-    weight = 0.5
+    weight = 0.3
     wordings = (
         "In which order do these passages appear on pages {range}: {quotes}? Answer with a list of the letters.",
         "Put these passages of pages {range} into their order of appearance: {quotes}. List the letters.",
@@ -136,7 +136,7 @@ class QuoteGap(Family):
 
     name = "quote_gap"
     config = "reasoning"
-    weight = 0.5
+    weight = 0.3
     wordings = (
         "How many pages after “{a}” does “{b}” stand, on pages {range}?",
         "Find “{a}” and “{b}” on pages {range}. What is the difference of their page numbers?",

@@ -24,7 +24,7 @@ class SectionTitle(Family):
 
     name = "section_title"
     config = "extract_single"
-    weight = 0.4
+    weight = 0.35
     wordings = (
         "What is the title of section {number}, which begins {where}?",
         "{Where}, section {number} begins. What is its title?",

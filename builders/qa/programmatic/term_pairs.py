@@ -25,7 +25,7 @@ class TermBoth(Family):
 
     name = "term_both"
     config = "extract_multi"
-    weight = 0.6
+    weight = 0.35
     wordings = (
         "Which of the pages {range} contain both the word “{a}” and the word “{b}”? List them in ascending order.",
         "List the pages among pages {range} on which “{a}” and “{b}” both occur, in ascending order.",
@@ -54,7 +54,7 @@ class TermMost(Family):
 
     name = "term_most"
     config = "reasoning"
-    weight = 0.6
+    weight = 0.4
     wordings = (
         "Which of the words {words} occurs on the largest number of the pages {range}?",
         "Compare the words {words}: which one appears on most of the pages {range}?",

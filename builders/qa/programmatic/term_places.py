@@ -72,7 +72,7 @@ class TermPages(Family):
 
     name = "term_pages"
     config = "extract_multi"
-    weight = 0.6
+    weight = 0.35
     wordings = (
         "On which of the pages {range} does the word “{word}” occur? List the page numbers in ascending order.",
         "List all pages among pages {range} that mention the word “{word}”, in ascending order.",
@@ -95,7 +95,7 @@ class TermCount(Family):
 
     name = "term_count"
     config = "reasoning"
-    weight = 0.5
+    weight = 0.35
     wordings = (
         "On how many of the pages {range} does the word “{word}” occur?",
         "How many pages among pages {range} contain the word “{word}”?",
