@@ -20,6 +20,7 @@ PURPOSES = {
     "ocr_full": "the text of all pages",
     "ocr_needle": "the text of 1-3 named pages; the others distract",
 }
+PROBE_PURPOSES = {"planted_code": "a number in a box that was stamped onto one page"}
 
 
 def render_card(manifest: Manifest, recipe: Recipe, folder: str) -> str:

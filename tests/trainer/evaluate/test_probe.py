@@ -122,6 +122,11 @@ def test_it_is_a_dataset(suite: Path) -> None:
     assert 100_000 <= int(row["answer"]) <= 999_999
 
 
+def test_inspect_shows_it(suite: Path) -> None:
+    run("inspect", suite)
+    assert "stamped onto one page" in (suite / "report" / "index.html").read_text()
+
+
 def test_equal_settings_give_equal_bytes_and_other_ones_others(dataset: Path, suite: Path, tmp_path: Path) -> None:
     small = replace(SETTINGS, lengths=[1024], tasks=["planted_code", "ocr_needle"])
     build_probe(dataset, tmp_path / "a", small)
