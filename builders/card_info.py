@@ -31,6 +31,7 @@ PURPOSES = {
     "ocr_full": "the text of all pages",
     "ocr_needle": "the text of 1-3 named pages; the others distract",
 }
+PROBE_PURPOSES = {"planted_code": "a number in a box that was stamped onto one page"}
 """Config -> what it asks, in a few words."""
 
 

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from .errors import FormatError
-from .schema import CONFIG_NAMES, FORMAT_VERSION, SPLITS
+from .schema import FORMAT_VERSION, KNOWN_CONFIGS, SPLITS
 from .shards import EXTENSION
 
 MANIFEST_NAME = "manifest.json"
@@ -67,8 +67,8 @@ class Manifest:
     changelog: list[dict[str, Any]] = field(default_factory=list)
 
     def configs(self) -> list[str]:
-        """Configs that have samples, in the order of ``CONFIG_NAMES``."""
-        return [config for config in CONFIG_NAMES if config in self.samples]
+        """Configs that have samples, in the order of ``KNOWN_CONFIGS``."""
+        return [config for config in KNOWN_CONFIGS if config in self.samples]
 
     def shards_of(self, config: str, split: str) -> list[dict[str, Any]]:
         """The shards of a config and split, in order."""
@@ -143,7 +143,7 @@ def parse_manifest(value: Any, where: str) -> Manifest:
         if not isinstance(shard, dict):
             raise FormatError(f"{where}: damaged (shards)")
         _check_types(shard, _SHARD_TYPES, f"{where}: shards")
-        if shard["config"] not in CONFIG_NAMES or shard["split"] not in SPLITS:
+        if shard["config"] not in KNOWN_CONFIGS or shard["split"] not in SPLITS:
             raise FormatError(f"{where}: unknown config or split {shard['config']!r}, {shard['split']!r}")
         _check_path(shard["name"], "data", where)
     for name, digest in value["indexes"].items():

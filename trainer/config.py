@@ -144,6 +144,12 @@ class Run:
     """Write checkpoints while training goes on."""
     export: bool = True
     """Write a Hugging Face model folder at the end (OUT/model)."""
+    probe: str | None = None
+    """A suite of ``mmprolong build-probe`` (or a dataset: its validation split) that is measured while training."""
+    eval_every_tokens: int = 0
+    """Tokens between two measurements of the probe; 0: none."""
+    probe_per_cell: int = 1
+    """Samples of each task at each length that are measured."""
     trackers: list[Literal["tensorboard", "wandb", "trackio"]] = field(default_factory=list)
     """Besides OUT/metrics.jsonl."""
     threads: int = 0
@@ -178,7 +184,10 @@ class TrainConfig:
             "data": ("threads", "path"),
             "short_context": ("path",),
             "loss": ("chunk",),
-            "run": ("out", "checkpoint_every", "keep", "async_checkpoint", "export", "trackers", "threads"),
+            "run": (
+                *("out", "checkpoint_every", "keep", "async_checkpoint", "export", "trackers", "threads"),
+                *("probe", "eval_every_tokens", "probe_per_cell"),
+            ),
         }.items():
             for name in names:
                 del plain[section][name]
@@ -230,9 +239,12 @@ class TrainConfig:
             ("run.checkpoint_every", 0, 1 << 30),
             ("run.keep", 1, 1 << 20),
             ("run.threads", 0, 4096),
+            ("run.eval_every_tokens", 0, 1 << 60),
+            ("run.probe_per_cell", 1, 1 << 20),
         ):
             section, key = name.split(".")
             check(low <= getattr(getattr(self, section), key) <= high, name, f"from {low:,} to {high:,}")
+        check(not self.run.eval_every_tokens or bool(self.run.probe), "run.probe", "set where eval_every_tokens > 0")
         betas = self.optimizer.betas
         check(len(betas) == 2 and all(0 <= b < 1 for b in betas), "optimizer.betas", "two numbers in [0, 1)")
         batch, length = self.run.global_batch_tokens, self.data.max_tokens

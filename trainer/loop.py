@@ -20,6 +20,8 @@ from .batch import RankBatch
 from .checkpoint import Checkpoints
 from .config import TrainConfig
 from .data import Feed, grouped, num_groups
+from .encode import ChatEncoder
+from .evaluate.in_training import TrainingProbe
 from .export import export_model
 from .guard import LossGuard, SignalFlag, StoppedRun
 from .images import PageDecoder
@@ -72,6 +74,7 @@ class Trainer:
             say(f"Continuing from {newest}: step {self.step:,}, {self.tokens:,} tokens")
         self._guard = LossGuard(config.guard, history)
         self._feed = Feed(source, world.sp_rank, world.sp, decoder)
+        self._probe = self._open_probe(decoder)
         self._log = None
         if world.rank == 0:
             self._log = MetricsLog(self._out, config.run.trackers, to_plain(config), self.step)
@@ -153,7 +156,7 @@ class Trainer:
                 f"step {self.step + 1}: {verdict}. The state before this step is saved in {self._out / 'checkpoints'};"
                 f" samples on this rank: {', '.join(tally.keys[:8])}. Remedy: look at them; guard.skip or guard.spike"
             )
-        tokens = self.tokens + int(totals["tokens"])
+        before, tokens = self.tokens, self.tokens + int(totals["tokens"])
         rate = learning_rate(self.config.optimizer, tokens, self.config.run.token_budget)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
@@ -163,8 +166,9 @@ class Trainer:
         self.step, self.tokens, self._data_state = self.step + 1, tokens, data_state
         seconds = time.perf_counter() - begun
         peaks = self.world.max([tally.max_position, float(peak_memory(self.world.device)), self._feed.waited - waited])
+        measured = self._measure(before)
         if self._log is not None:
-            values = self._values(totals, tally, loss_value, norm, rate, seconds, peaks)
+            values = measured | self._values(totals, tally, loss_value, norm, rate, seconds, peaks)
             if verdict == "skip":
                 values["skipped"] = True
             self._log.log(values)
@@ -173,6 +177,26 @@ class Trainer:
                 f"  {values['tokens_per_s']:>9,.0f} tokens/s  fill {values['fill']:.3f}"
                 f"  {100 * tokens / self.config.run.token_budget:5.1f} %"
             )
+
+    def _open_probe(self, decoder: PageDecoder) -> TrainingProbe | None:
+        config = self.config
+        if not config.run.eval_every_tokens or config.run.probe is None:
+            return None
+        kind, merge = self.model_config.model_type, int(self.model_config.vision_config.spatial_merge_size)
+        encoder = ChatEncoder(self._folder, system=kind == "qwen2_5_vl", merge_size=merge)
+        path = Path(config.run.probe).expanduser()
+        longest = config.data.max_tokens
+        return TrainingProbe(path, config.run.probe_per_cell, longest, encoder, decoder, self.world)
+
+    def _measure(self, before: int) -> dict[str, float]:
+        """The probe, where a multiple of ``run.eval_every_tokens`` lies behind ``before`` and not behind this step."""
+        every = self.config.run.eval_every_tokens
+        if self._probe is None or self.tokens // every == before // every:
+            return {}
+        values = self._probe.measure(self.model)
+        said = ", ".join(f"{name.removeprefix('probe/')} {value:.3f}" for name, value in sorted(values.items()))
+        self._say(f"probe at {self.tokens:,} tokens, {len(self._probe)} samples: {said}")
+        return values
 
     def _values(
         self,

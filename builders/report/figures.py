@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mmprolong_data.errors import missing_extra
-from mmprolong_data.schema import CONFIG_NAMES
+from mmprolong_data.schema import KNOWN_CONFIGS
 
 from .statistics import Statistics
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLOURS = dict(zip(CONFIG_NAMES, ("#4269d0", "#efb118", "#ff725c", "#6cc5b0", "#97bbf5"), strict=True))
+COLOURS = dict(zip(KNOWN_CONFIGS, ("#4269d0", "#efb118", "#ff725c", "#6cc5b0", "#97bbf5", "#a463f2"), strict=True))
 DEPTH_BINS, LENGTH_BINS = 10, 8
 
 
@@ -81,7 +81,7 @@ def _histogram(statistics: Statistics, attribute: str, label: str, unit: int) ->
         edges = np.arange(low - 0.5, high + 1.5, max(1, round((high - low) / 24)))
     else:
         edges = _even_edges(low, high, 24)
-    names = [name for name in CONFIG_NAMES if name in series]
+    names = [name for name in KNOWN_CONFIGS if name in series]
     axes.hist(
         [series[name] for name in names],
         bins=edges.tolist(),

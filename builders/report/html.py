@@ -17,7 +17,7 @@ from mmprolong_data.schema import SPLITS, Sample
 from mmprolong_data.shards import read_sample
 
 from ..blocks import Document, Page
-from ..card_info import PURPOSES
+from ..card_info import PROBE_PURPOSES, PURPOSES
 from ..qa.verify import CHECKS
 from ..reasons import DOCUMENT_REASONS, SAMPLE_REASONS
 from ..seeding import stable_int
@@ -74,7 +74,7 @@ def write_report(root: Path, *, documents: Mapping[str, Document] | None = None)
         manifest=manifest,
         configs=manifest.configs(),
         splits=[split for split in SPLITS if any(split in counts for counts in manifest.samples.values())],
-        purposes=PURPOSES,
+        purposes=PURPOSES | PROBE_PURPOSES,
         figures={name: (_data_url(png, "png"), CAPTIONS[name], _png_size(png)) for name, png in figures.items()},
         formats=statistics.counts("answer_format"),
         languages=statistics.counts("language"),
