@@ -160,7 +160,7 @@ def peers(work: Path) -> str:
     return str(python)
 
 
-def run(*words: object, patience: float = 25) -> dict[str, Any]:
+def run(*words: object, patience: float = 300) -> dict[str, Any]:
     """Run one job and read its result. A file and a session of its own: some peers leave processes behind."""
     python, *arguments = map(str, words)
     with tempfile.TemporaryFile("w+") as output:
