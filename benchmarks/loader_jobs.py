@@ -283,7 +283,7 @@ def measure(reader: str, data: str, mode: str, count: int) -> dict[str, float]:
     warm_up(reader, mode)
     memory = peak_memory()
     started = time.monotonic()
-    next(read(data))
+    next(iter(read(data)))
     first = time.monotonic() - started
     if mode == "bytes":  # a pass to settle: what is imported or allocated once is no part of the cost of a sample
         for _ in read(data):
