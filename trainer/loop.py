@@ -247,7 +247,7 @@ class Trainer:
         self._sizes = _sizes(inner, self.model_config)
         model = PackedModel(inner, config.loss.chunk, num_groups(), world.sequence_group)
         shard(model, [*language, *vision], world.mesh, compute, offload == "parameters")
-        materialize(model, torch.device("cpu") if offload == "parameters" else world.device)
+        materialize(model, torch.device("cpu") if offload == "parameters" else world.device, world.device)
         load_weights(inner, self._folder)
         check_built(inner, base)
         trained = sum(p.numel() for p in inner.parameters() if p.requires_grad)
