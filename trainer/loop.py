@@ -240,6 +240,8 @@ class Trainer:
         freeze(inner, config.model.freeze)
         language, vision = layers(inner)
         offload = config.parallel.offload
+        if offload == "parameters" and world.device.type == "cpu":
+            raise SettingsError("config: parallel.offload = parameters: needs a GPU to offload from")
         if config.parallel.checkpoint_language:
             checkpoint_activations(language, offload == "activations")
         if config.parallel.checkpoint_vision:
