@@ -56,6 +56,9 @@ class PackSource(Protocol):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on behind the pack at which ``state`` was taken, on any number of processes."""
 
+    def close(self) -> None:
+        """Stop reading ahead."""
+
 
 @dataclass(slots=True)
 class Ready:
@@ -105,6 +108,7 @@ class Feed:
                 self._queue.get_nowait()
             except queue.Empty:
                 self._thread.join(0.05)
+        self._source.close()
 
     def _work(self) -> None:
         try:

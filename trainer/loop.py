@@ -264,6 +264,8 @@ class Trainer:
         freeze(inner, config.model.freeze)
         language, vision = layers(inner)
         offload = config.parallel.offload
+        if offload == "parameters" and world.device.type == "cpu":
+            raise SettingsError("config: parallel.offload = parameters: needs a GPU to offload from")
         if config.parallel.checkpoint_language:
             checkpoint_activations(language, offload == "activations")
         if config.parallel.checkpoint_vision:
@@ -271,7 +273,7 @@ class Trainer:
         self._sizes = _sizes(inner, self.model_config)
         model = PackedModel(inner, config.loss.chunk, num_groups(), world.sequence_group)
         shard(model, [*language, *vision], world.mesh, compute, offload == "parameters")
-        materialize(model, torch.device("cpu") if offload == "parameters" else world.device)
+        materialize(model, torch.device("cpu") if offload == "parameters" else world.device, world.device)
         load_weights(inner, self._folder)
         check_built(inner, base)
         trained = sum(p.numel() for p in inner.parameters() if p.requires_grad)

@@ -38,15 +38,19 @@ def build_model(config: Any) -> nn.Module:
     return model
 
 
-def materialize(model: nn.Module, device: torch.device) -> None:
-    """Give the parameters (shards, after ``fully_shard``) memory, and move the buffers with their values."""
+def materialize(model: nn.Module, device: torch.device, buffer_device: torch.device | None = None) -> None:
+    """Give the parameters (shards, after ``fully_shard``) memory, and move the buffers with their values.
+
+    Buffers go where the computation is (``buffer_device``), also where parameters wait in host memory.
+    """
     buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
     names: dict[int, list[str]] = {}
     for name, parameter in model.named_parameters(remove_duplicate=False):
         names.setdefault(id(parameter), []).append(name)
     model.to_empty(device=device)
-    for name, buffer in model.named_buffers():
-        buffer.copy_(buffers[name])
+    for name, value in buffers.items():
+        owner, _, attribute = name.rpartition(".")
+        setattr(model.get_submodule(owner), attribute, value.to(buffer_device or device))
     for first, *others in names.values():  # plain parameters (unlike sharded ones) lose what ties them together
         for other in others:
             owner, _, attribute = other.rpartition(".")

@@ -137,6 +137,10 @@ class MixedSource:
         self._long.load_state_dict(self._long.state_dict() | {"settings": state["long"]})
         self._given = state["packs"]
 
+    def close(self) -> None:
+        """See ``PackSource``."""
+        self._long.close()
+
 
 def _open(path: str, name: str | None, split: str) -> Any:
     try:

@@ -84,6 +84,12 @@ class StreamSource:
         self._stream.load_state_dict(state)
         self._packs = None
 
+    def close(self) -> None:
+        """See ``PackSource``."""
+        if self._packs is not None:
+            self._packs.close()  # type: ignore[attr-defined]
+            self._packs = None
+
     def _encode(self, pack: Pack) -> list[Document]:
         documents = []
         for sample in pack.samples:

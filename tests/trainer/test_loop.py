@@ -191,6 +191,7 @@ def test_settings_that_do_not_go_together_are_explained(
         (settings(qwen2_5, dataset, tmp_path / "d", model__rope_theta=4e6), "prepare-model --rope-theta 4e+06"),
         (settings(qwen2_5, tmp_path / "none", tmp_path / "e"), "manifest.json: missing"),
         (settings(tmp_path / "none", dataset, tmp_path / "f"), "no model here"),
+        (settings(qwen2_5, dataset, tmp_path / "h", parallel__offload="parameters"), "needs a GPU"),
         (settings(qwen2_5, dataset, tmp_path / "g", parallel__sp=3), "must divide the number of processes"),
     ]
     results = run_ranks(1, tmp_path, lambda: [train(config) for config, _ in cases])[0]
