@@ -100,14 +100,17 @@ class Build:
         ocr = ocr_fingerprint(self.recipe)
         with workspace.lock(), self._pool() as pool, _disk_errors(self.out):
             plan, inventory = self._inventory_and_plan(workspace, pool)
+            tools = tool_versions()
+            if ocr:
+                tools["ocr"] = ocr[:16]
+            if self.recipe.uses_model():
+                tools["prompts"] = prompt_fingerprint()
             begun = {
                 "recipe": self.recipe.content(),
                 "containers": containers,
-                "tools": tool_versions() | ({"ocr": ocr[:16]} if ocr else {}),
+                "tools": tools,
                 "plan": plan.fingerprint(),
             }
-            if self.recipe.uses_model():
-                begun["tools"] |= {"prompts": prompt_fingerprint()}
             workspace.begin(begun, inventory)
             with atomic_stream(workspace.cells / "plan.parquet") as stream:
                 pq.write_table(plan.documents.select(PLAN_SCHEMA.names), stream)

@@ -206,6 +206,7 @@ class FactIndex:
             first = parts[0].number
             wanted = [(*first[:-1], first[-1] + i) for i in range(len(parts))]
             whole = [part.number for part in parts] == wanted and (len(first) == 1 or first[-1] == 1)
+            whole = whole and parent.number in ((), first[:-1])  # else the parser missed a heading between them
         else:
             whole = all(sections[part.index].source == "outline" for part in parts)
         return parts if whole else []
@@ -224,13 +225,17 @@ class FactIndex:
     @cached_property
     def runs(self) -> list[list[NamedSection]]:
         """Runs of sections whose numbers follow one another without a gap: between them, no numbered one is missing."""
-        runs: list[list[NamedSection]] = []
-        for section in self.numbered:
-            if runs and follows(runs[-1][-1].number, section.number):
+        named = {section.index: section for section in self.numbered}
+        runs: list[list[NamedSection]] = [[]]
+        for index in range(len(self.document.sections)):
+            section = named.get(index)
+            if section is None:
+                runs.append([])  # a section that cannot be named stands between the others all the same
+            elif not runs[-1] or follows(runs[-1][-1].number, section.number):
                 runs[-1].append(section)
             else:
                 runs.append([section])
-        return runs
+        return [run for run in runs if run]
 
     @cached_property
     def word_pages(self) -> dict[str, list[int]]:

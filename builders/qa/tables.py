@@ -39,7 +39,7 @@ def find_tables(body: Body, captions: Sequence[Caption]) -> list[TableFact]:
         caption = _caption(block.box, [c for c in captions if c.page == page and c.kind == "table"], boxes)
         if caption is not None and labels[caption.label] == 1:
             name = f"{caption.label} on page {page + 1}"
-        elif per_page[page] == 1:
+        elif per_page[page] == 1 and len(header) > 2:  # two columns without a caption: keys and values, no header
             name = f"the table on page {page + 1}"
         else:
             continue

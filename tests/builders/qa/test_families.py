@@ -187,7 +187,12 @@ def test_keys_side_by_side_are_no_fields() -> None:
 
 def test_shares_are_of_columns_that_add_up() -> None:
     def table(name: str) -> object:
-        rows = [["Town", name], ["Aldermoor", "20"], ["Brackwell", "30"], ["Cressing", "50"]]
+        rows = [
+            ["Town", "Keeper", name],
+            ["Aldermoor", "Ines", "20"],
+            ["Brackwell", "Tomas", "30"],
+            ["Cressing", "Lena", "50"],
+        ]
         lines = [" ".join(row) for row in rows]
         return block("table", "\n".join(" | ".join(row) for row in rows), rows=rows, lines=lines)
 
