@@ -90,7 +90,16 @@ def test_commands_of_the_trainer_are_light() -> None:
 
 
 def test_every_package_folder_has_a_readme() -> None:
-    for folder in ("mmprolong_data", "builders", "trainer", "configs", "dataset_cards", "tests", "benchmarks"):
+    for folder in (
+        "mmprolong_data",
+        "builders",
+        "trainer",
+        "trainer/evaluate",
+        "configs",
+        "dataset_cards",
+        "tests",
+        "benchmarks",
+    ):
         assert (ROOT / folder / "README.md").read_text(encoding="utf-8").strip()
 
 
