@@ -59,14 +59,14 @@ def use_kernel(function: VarlenFunction) -> None:
     _selected[:] = [function]
 
 
-def attach(model: nn.Module) -> None:
+def attach(model: nn.Module, name: str = NAME) -> None:
     """Make every tower of a transformers model use the registered function. Must come after building the model."""
     config: Any = model.config
     for part in (config, config.text_config, config.vision_config):
-        part._attn_implementation = NAME
+        part._attn_implementation = name
     for module in model.modules():
         part = getattr(module, "config", None)
-        if part is not None and getattr(part, "_attn_implementation", NAME) != NAME:
+        if part is not None and getattr(part, "_attn_implementation", name) != name:
             raise MMProLongError(f"{type(module).__name__} keeps its own attention implementation")
 
 

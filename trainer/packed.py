@@ -50,14 +50,7 @@ class PackedModel(nn.Module):
     def hidden_states(self, batch: RankBatch) -> Tensor:
         """The last hidden states of this rank's part: [S / P, H]."""
         core: Any = self.model.model
-        embeds: Tensor = core.language_model.embed_tokens(batch.input_ids)
-        features = self._page_features(batch, embeds.dtype)
-        extra: dict[str, Any] = {}
-        if len(features) > 1:
-            mask = torch.zeros(len(embeds), dtype=torch.bool, device=embeds.device)
-            mask[batch.slots] = True
-            extra = {"visual_pos_masks": mask[None], "deepstack_visual_embeds": features[1:]}
-        embeds = embeds.index_copy(0, batch.slots, features[0])
+        embeds, extra = self.inputs(batch)
         output = core.language_model(
             inputs_embeds=embeds[None],
             position_ids=batch.position_ids,
@@ -70,6 +63,19 @@ class PackedModel(nn.Module):
         )
         hidden: Tensor = output.last_hidden_state[0]
         return hidden
+
+    def inputs(self, batch: RankBatch) -> tuple[Tensor, dict[str, Any]]:
+        """Word embeddings with the pages' features in their places, [S / P, H], and what deep layers take of them."""
+        core: Any = self.model.model
+        embeds: Tensor = core.language_model.embed_tokens(batch.input_ids)
+        features = self._page_features(batch, embeds.dtype)
+        extra: dict[str, Any] = {}
+        if len(features) > 1:
+            mask = torch.zeros(len(embeds), dtype=torch.bool, device=embeds.device)
+            mask[batch.slots] = True
+            extra = {"visual_pos_masks": mask[None], "deepstack_visual_embeds": features[1:]}
+        embeds = embeds.index_copy(0, batch.slots, features[0])
+        return embeds, extra
 
     def _page_features(self, batch: RankBatch, dtype: torch.dtype) -> list[Tensor]:
         """Feature rows for the slots of this rank: the pages' own, then those of the deep layers (Qwen3-VL).

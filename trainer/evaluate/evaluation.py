@@ -21,6 +21,7 @@ _MEANS = {
     "items": "Overall: the mean over all items.",
     "families": "Overall: the mean over families of the mean over their tasks.",
 }
+_NO_JUDGE = "The published scores are a judge's; these are not (--judge)."
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ def report_on(
         "compat": compat,
         "drops_empty": rules.drops_empty,
         "judge": judge_label,
-        "notes": list(suite.notes),
+        "notes": [*suite.notes, *([_NO_JUDGE] if compat and suite.judged and judge is None else [])],
         "overall_means": means,
     }
     if "f1" in summary:

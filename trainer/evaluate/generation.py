@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from mmprolong_data.errors import MMProLongError
 
-from ..attention import attention_forward, select_kernel
+from ..attention import attach, attention_forward, select_kernel
 from ..batch import Document, RankBatch, make_batch
 from ..encode import ChatEncoder, Encoded
 from ..images import PageDecoder
@@ -66,15 +66,7 @@ class CachedModel(PackedModel):
 
     def prompt(self, batch: RankBatch, cache: Any) -> Tensor:
         """Fill the cache with a prompt. Returns the logits of the token after it: [V]."""
-        core: Any = self.model.model
-        embeds: Tensor = core.language_model.embed_tokens(batch.input_ids)
-        features = self._page_features(batch, embeds.dtype)
-        extra: dict[str, Any] = {}
-        if len(features) > 1:
-            mask = torch.zeros(len(embeds), dtype=torch.bool, device=embeds.device)
-            mask[batch.slots] = True
-            extra = {"visual_pos_masks": mask[None], "deepstack_visual_embeds": features[1:]}
-        embeds = embeds.index_copy(0, batch.slots, features[0])
+        embeds, extra = self.inputs(batch)
         return self._step(embeds[None], batch.position_ids, cache, **extra)
 
     def token(self, number: int, place: int, position: int, cache: Any) -> Tensor:
@@ -122,12 +114,7 @@ class Generator:
         self.kernel = select_kernel("auto", device, dtype)
         AttentionInterface.register(NAME, cached_attention)
         inner = build_model(config)
-        for part in (config, config.text_config, config.vision_config):
-            part._attn_implementation = NAME
-        for module in inner.modules():
-            part = getattr(module, "config", None)
-            if part is not None and getattr(part, "_attn_implementation", NAME) != NAME:
-                raise MMProLongError(f"{type(module).__name__} keeps its own attention implementation")
+        attach(inner, NAME)
         materialize(inner, device)
         load_weights(inner, folder)
         for parameter in inner.parameters():  # not .to(dtype): it would round the rotary frequencies

@@ -84,6 +84,7 @@ class Suite:
             or ``"families"`` (mean over what stands before a task's first hyphen, each the mean of its tasks).
         headline: Lengths whose mean is the overall score; empty: all lengths.
         drops_empty: The published rules leave empty replies out of the denominator; with ``--compat`` so do we.
+        judged: Whether the published scores are a judge's.
         compat_scorer: Scorer of the published rules, "" if it is the same.
         notes: What a reader of the results should know.
         digest: Of the data that the items come from.
@@ -94,6 +95,7 @@ class Suite:
     macro: str = "tasks"
     headline: tuple[int, ...] = ()
     drops_empty: bool = False
+    judged: bool = False
     compat_scorer: str = ""
     notes: tuple[str, ...] = ()
     digest: str = ""

@@ -61,7 +61,7 @@ def answer_all(
         for number in pending:
             keep(*ask(number))
     else:
-        _spread(pending, ask, keep, backend.concurrency)
+        _spread(pending, ask, keep, backend)
     return [results[number] for number in range(len(items))]
 
 
@@ -69,8 +69,9 @@ def _spread(
     pending: Iterable[int],
     ask: Callable[[int], tuple[int, Result]],
     keep: Callable[[int, Result], None],
-    concurrency: int,
+    backend: Backend,
 ) -> None:
+    concurrency = backend.concurrency
     with ThreadPoolExecutor(concurrency, thread_name_prefix="ask") as pool:
         running: set[Future[tuple[int, Result]]] = set()
         try:
@@ -87,4 +88,5 @@ def _spread(
         except BaseException:
             for future in running:
                 future.cancel()
+            backend.close()  # or leaving the pool would wait for replies that nobody needs
             raise

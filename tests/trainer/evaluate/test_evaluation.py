@@ -28,7 +28,7 @@ FILES = ("scores.jsonl", "summary.json", "report.html")
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = write_held_out(tmp_path_factory.mktemp("evaluate") / "dataset")
-    build_probe(root, root.parent / "probe", ProbeSettings(lengths=[1024, 2048], depths=5))
+    build_probe(root, root.parent / "probe", ProbeSettings(lengths=[2048, 4096], depths=5))
     return root.parent / "probe"
 
 
@@ -188,10 +188,10 @@ def test_runs_on_other_data_are_not_compared(tmp_path: Path) -> None:
 
 def test_choice_of_items(data: Path) -> None:
     suite = open_suite("probe", data)
-    some = choose(suite, lengths=[1024], tasks=["reasoning", "ocr_needle"], limit=2)
+    some = choose(suite, lengths=[2048], tasks=["reasoning", "ocr_needle"], limit=2)
     assert len(some.items) == 4
-    assert {(item.length, item.task) for item in some.items} == {(1024, "reasoning"), (1024, "ocr_needle")}
-    with pytest.raises(SettingsError, match="the lengths 1K, 2K and the tasks"):
+    assert {(item.length, item.task) for item in some.items} == {(2048, "reasoning"), (2048, "ocr_needle")}
+    with pytest.raises(SettingsError, match="the lengths 2K, 4K and the tasks"):
         choose(suite, lengths=[77])
 
 

@@ -120,6 +120,15 @@ def test_kill_and_resume_asks_nothing_twice(data: Path, tmp_path: Path) -> None:
         assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
+def test_ctrl_c_does_not_wait_for_the_model(data: Path, tmp_path: Path) -> None:
+    with LLMServer(lambda body: "7", Behaviour(fault_rate=1.0, faults=("stall",), stall=300.0)) as server:
+        arguments = ("evaluate", "--suite", "probe", "--data", data, "--model", server.url, "--model-name", "tiny")
+        started = lambda: server.books.requests >= 8  # noqa: E731
+        code, errors = interrupt_when(started, *arguments, "--out", tmp_path, with_signal=signal.SIGINT)
+    assert code == 130
+    assert "run the same command again" in errors
+
+
 def test_other_pictures_become_jpeg() -> None:
     stream = io.BytesIO()
     Image.new("RGBA", (30, 40), "red").save(stream, "PNG")

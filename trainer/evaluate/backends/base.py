@@ -33,4 +33,4 @@ class Backend(Protocol):
         """
 
     def close(self) -> None:
-        """Let go of what it holds."""
+        """Let go of what it holds; replies that are awaited end in an error. May be called twice."""

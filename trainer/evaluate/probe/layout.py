@@ -54,7 +54,7 @@ class Layout:
 
 
 class Misfit(Exception):
-    """No layout; the reason is ``core_too_long`` or ``too_few_pages``."""
+    """No layout: ``core_too_long``, ``too_few_pages``, or ``too_short_to_fill`` (lengths near 1,000 tokens only)."""
 
 
 Label = Callable[[str, int], int]
@@ -117,7 +117,7 @@ def lay_out(
         pass
     large.take_cut()
     if large.budget > (1 - FILL) * length:
-        raise Misfit("too_few_pages")
+        raise Misfit("too_few_pages" if large.exhausted else "too_short_to_fill")
     middle = [Slot(doc_id, page, sizes[page]) for page in range(first, end)]
     before = sum(slot_cost(slot, pages) for slot in left.taken)
     slots = (*reversed(left.taken), *middle, *right.taken)
@@ -143,6 +143,11 @@ class _Side:
             return False
         self._add(Slot(doc_id, page, self._pages.sizes(doc_id)[page]), cost)
         return True
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether there is no further page."""
+        return self._next is None
 
     def take_cut(self) -> None:
         """Take as much of the next page as fits."""

@@ -64,7 +64,7 @@ def read_mmlongbench(data: Path) -> Suite:
         pictures.find(first.pages[0])
     notes = tuple(f"{count} lines of {name} are left out: not read by this suite." for name, count in left_out.items())
     notes += ("Instructions are worded anew; the order of pages, labels and questions is the published one.",)
-    return Suite("mmlongbench", items, headline=HEADLINE, drops_empty=True, compat_scorer="", notes=notes)
+    return Suite("mmlongbench", items, headline=HEADLINE, drops_empty=True, judged=True, notes=notes)
 
 
 def _from_lines(path: Path, pictures: Pictures, left_out: Counter[str]) -> Iterator[Item]:
