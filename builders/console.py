@@ -14,7 +14,7 @@ from rich.text import Text
 
 from mmprolong_data.schema import CONFIG_NAMES, SPLITS
 
-from .pipeline import BuildResult
+from .pipeline import BuildResult, PartResult
 from .reasons import DOCUMENT_REASONS, SAMPLE_REASONS
 from .recipe import Recipe
 from .select import BYTES_PER_TOKEN, Plan
@@ -145,6 +145,32 @@ def print_summary(console: Console, result: BuildResult, recipe: Recipe, seconds
         console.print(f"{pages:,} pages in {human_time(seconds)} ({speed}; {cpu}).", highlight=False)
     for root in result.roots:
         console.print(f"Dataset: {root}", highlight=False, soft_wrap=True)
+
+
+def print_part(console: Console, result: PartResult, name: str, seconds: float) -> None:
+    """What one part of a build did, and what comes next."""
+    own = result.plan.only(result.slices).documents
+    console.print(
+        f"Part {name}: {len(result.slices)} of {result.plan.num_slices} slices, {len(own):,} documents,"
+        f" {sum(own['pages'].to_pylist()):,} pages; {result.made} slices made in {human_time(seconds)}"
+        f" ({human_time(result.cpu_seconds)} CPU in the workers).",
+        highlight=False,
+    )
+    console.print("When all parts are done: mmprolong build --finish --out DIR", highlight=False, soft_wrap=True)
+
+
+def print_failed(console: Console, failed: Mapping[int, str]) -> None:
+    """The slices that failed for good, if any."""
+    if not failed:
+        return
+    console.print(f"{len(failed)} slices failed for good; all others are complete:", style="bold red", highlight=False)
+    for number, error in failed.items():
+        console.print(f"  slice {number}: {error}", markup=False, highlight=False, soft_wrap=True)
+    console.print(
+        "Remedy: mend the cause (.work/*/failed/ has the traces), then run the same command again: it tries these"
+        " slices again and publishes the whole.",
+        highlight=False, soft_wrap=True,
+    )  # fmt: skip
 
 
 def print_left_out(console: Console, found: int, used: int, left_out: Mapping[str, int]) -> None:

@@ -43,6 +43,12 @@ class SliceBuilder:
         self._qa(number, rows)
         self._pack(number, rows, left_out)
 
+    def report_done(self, number: int) -> None:
+        """Count a slice that is complete already as progress."""
+        documents, pages = self.plan.slice_sizes()[number]
+        for stage in ("parse", "pack"):
+            self.on_progress(stage, documents, pages)
+
     def _parse(self, number: int, rows: list[dict[str, Any]]) -> dict[str, list[str]]:
         """Parse every document. Returns doc_id -> [reason, detail] of those that could not be."""
         done = self._cell_done("parse", number)
@@ -218,6 +224,14 @@ class SliceBuilder:
         size = path.stat().st_size
         sidecar = {"bytes": size, "sha256": file_sha256(path)} | extra()
         self.workspace.write_sidecar(stage, number, sidecar)
+
+
+def made_shards(folder: Path, sidecar: dict[str, Any]) -> bool:
+    """True if all shards of a packed slice lie in its work folder with the right sizes."""
+    return all(
+        (path := folder / str(info["name"])).is_file() and path.stat().st_size == info["bytes"]
+        for info in sidecar["shards"].values()
+    )
 
 
 def slice_index(folder: Path, container: str, config: str) -> list[Any]:

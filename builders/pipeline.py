@@ -6,9 +6,9 @@ import errno
 import importlib.util
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -16,10 +16,12 @@ import pyarrow.parquet as pq
 from mmprolong_data.errors import MMProLongError, missing_extra
 from mmprolong_data.manifest import Manifest
 
-from .engine import StopFlag, run_slices
-from .finish import dataset_root, final_shards, finish
+from .engines.local import StopFlag, run_slices
+from .engines.slices import SliceRunner, failures, in_order
+from .finish import finish
 from .ingest import take_inventory
 from .pack import SliceBuilder
+from .placement import dataset_root, missing_slices
 from .recipe import Recipe
 from .sandbox import SandboxPool
 from .select import PLAN_SCHEMA, Plan, make_plan
@@ -51,12 +53,24 @@ class Observer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class BuildResult:
-    """What a build made. ``cpu_seconds`` is the CPU time of the sandboxed children."""
+    """What a build made. ``cpu_seconds`` is the CPU time of the sandboxed children; ``failed`` slice -> error."""
 
     roots: list[Path]
     manifests: list[Manifest]
     plan: Plan
     already_complete: bool
+    cpu_seconds: float
+    failed: dict[int, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PartResult:
+    """What a part did: its slices, how many of them had to be made, and those that failed, slice -> error."""
+
+    plan: Plan
+    slices: list[int]
+    made: int
+    failed: dict[int, str]
     cpu_seconds: float
 
 
@@ -84,28 +98,69 @@ class Build:
     def run(self) -> BuildResult:
         """Build the dataset, or what of it is still missing.
 
+        Slices that fail for good are named in the result; the dataset then lacks their documents (``slice_error``).
+
         Raises:
             MMProLongError: bad input, another build in the folder, other settings than it was begun with, no space.
         """
         workspace = self.workspace()
-        containers = CONTAINERS[self.format]
         with workspace.lock(), self._pool() as pool, _disk_errors(self.out):
-            plan, inventory = self._inventory_and_plan(workspace, pool)
-            begun = {
-                "recipe": self.recipe.content(),
-                "containers": containers,
-                "tools": tool_versions(),
-                "plan": plan.fingerprint(),
-            }
-            workspace.begin(begun, inventory)
-            with atomic_stream(workspace.cells / "plan.parquet") as stream:
-                pq.write_table(plan.documents.select(PLAN_SCHEMA.names), stream)
+            plan = self._freeze(workspace, pool)
+            missing, lost = missing_slices(workspace, plan.num_slices, self._containers)
+            self._note_lost(lost, missing, plan)
             self.observer.planned(plan)
-            missing = self._missing(workspace, plan, containers)
-            self._run_slices(workspace, plan, containers, pool, missing)
-            manifests = finish(workspace, plan, self.recipe, inventory, containers)
-            roots = [dataset_root(self.out, container, containers) for container in containers]
-            return BuildResult(roots, manifests, plan, not missing, pool.cpu_seconds)
+            failed = self._run_slices(workspace, plan, pool, range(plan.num_slices), missing)
+            return self._finish(workspace, plan, failed, not missing, pool.cpu_seconds)
+
+    def run_part(self, part: int, parts: int) -> PartResult:
+        """Build the slices whose number leaves the remainder ``part`` when divided by ``parts``; publish nothing.
+
+        Parts need no order and no knowledge of each other: the first one takes the inventory and freezes the plan while
+        the others wait; from then on the corpus is not looked at again. A slice is never built by two processes.
+
+        Raises:
+            MMProLongError: see ``run``.
+        """
+        workspace = self.workspace()
+        with self._pool() as pool, _disk_errors(self.out):
+            plan = self._frozen_plan(workspace)
+            if plan is None:
+                with workspace.lock(wait=True):
+                    plan = self._frozen_plan(workspace) or self._freeze(workspace, pool)
+            with workspace.lock(shared=True, wait=True):
+                own = list(range(plan.num_slices))[part::parts]
+                missing = set(missing_slices(workspace, plan.num_slices, self._containers)[0])
+                mine = [number for number in own if number in missing]
+                self.observer.planned(plan.only(own))
+                failed = self._run_slices(workspace, plan, pool, own, mine)
+        return PartResult(plan, own, len(mine) - len(failed), failed, pool.cpu_seconds)
+
+    def finish(self, *, incomplete: bool = False) -> BuildResult:
+        """Publish what parts have built.
+
+        Args:
+            incomplete: Also where slices are missing that no process has recorded as failed.
+
+        Raises:
+            MMProLongError: slices are missing; the message says which parts have to run again.
+        """
+        workspace = self.workspace()
+        with workspace.lock(), _disk_errors(self.out):
+            plan = self._frozen_plan(workspace)
+            if plan is None:
+                raise MMProLongError(f"{self.out}: no build was begun here. Remedy: mmprolong build CORPUS --part i/N")
+            missing, _ = missing_slices(workspace, plan.num_slices, self._containers)
+            known = failures(workspace)
+            failed = {number: known[number] for number in missing if number in known}
+            unknown = [number for number in missing if number not in known]
+            if unknown and not incomplete:
+                listing = ", ".join(map(str, unknown[:20])) + (", ..." if len(unknown) > 20 else "")
+                raise MMProLongError(
+                    f"{self.out}: {len(unknown)} of {plan.num_slices} slices are missing: {listing}. Slice n belongs to"
+                    " part n modulo N. Remedy: run those parts again, or --finish --incomplete to publish without them"
+                )
+            failed |= dict.fromkeys(unknown, "it was never completed")
+            return self._finish(workspace, plan, failed, False, 0.0)
 
     def workspace(self) -> Workspace:
         """The work folder of this build, created if need be."""
@@ -115,54 +170,75 @@ class Build:
         workspace.prepare()
         return workspace
 
+    @property
+    def _containers(self) -> list[str]:
+        return CONTAINERS[self.format]
+
     def _pool(self) -> SandboxPool:
         return SandboxPool(self.workers, self.recipe.sandbox)
+
+    def _begun(self) -> dict[str, Any]:
+        return {"recipe": self.recipe.content(), "containers": self._containers, "tools": tool_versions()}
 
     def _inventory_and_plan(self, workspace: Workspace, pool: SandboxPool) -> tuple[Plan, pa.Table]:
         inventory = take_inventory(self.corpus, workspace.inventory, self.recipe, pool, self.observer.inventory)
         return make_plan(inventory, self.recipe), inventory
 
-    def _missing(self, workspace: Workspace, plan: Plan, containers: list[str]) -> set[int]:
-        """Slices that have to be packed: never packed, or a shard of theirs is gone or of another size."""
-        sidecars = [workspace.read_sidecar("pack", number) for number in range(plan.num_slices)]
-        missing = {number for number, sidecar in enumerate(sidecars) if sidecar is None}
-        if missing:
-            for number, sidecar in enumerate(sidecars):
-                folder = workspace.cell("pack", number)
-                if sidecar is not None and not _made(folder, sidecar):
-                    missing.add(number)
-        else:
-            complete = [sidecar for sidecar in sidecars if sidecar is not None]
-            shards = final_shards(workspace, complete, containers)
-            missing = {shard.slice for shard in shards if not shard.present()}
-            for number in sorted(missing):
+    def _freeze(self, workspace: Workspace, pool: SandboxPool) -> Plan:
+        """Make the plan and note what the build is begun with, or check that it still is the same."""
+        plan, inventory = self._inventory_and_plan(workspace, pool)
+        workspace.begin(self._begun() | {"plan": plan.fingerprint()}, plan.fates(inventory))
+        with atomic_stream(workspace.plan_file) as stream:
+            pq.write_table(plan.documents.select(PLAN_SCHEMA.names), stream)
+        return plan
+
+    def _frozen_plan(self, workspace: Workspace) -> Plan | None:
+        """The plan of a build that was begun with the same settings; None where none was begun."""
+        if workspace.begun() is None:
+            return None
+        workspace.check_begun(self._begun())
+        return load_plan(workspace) if workspace.plan_file.exists() else None
+
+    def _note_lost(self, lost: list[int], missing: list[int], plan: Plan) -> None:
+        if len(missing) < plan.num_slices and lost == missing:
+            for number in lost:
                 self.observer.note(f"slice {number}: a shard is missing or damaged; it is made again")
-        return missing
 
     def _run_slices(
-        self, workspace: Workspace, plan: Plan, containers: list[str], pool: SandboxPool, missing: set[int]
-    ) -> None:
-        done = [number for number in range(plan.num_slices) if number not in missing]
-        pages = dict.fromkeys(range(plan.num_slices), (0, 0))
-        for number, count in zip(plan.documents["slice"].to_pylist(), plan.documents["pages"].to_pylist(), strict=True):
-            documents, total = pages[number]
-            pages[number] = (documents + 1, total + count)
-        for number in done:
-            for stage in ("parse", "pack"):
-                self.observer.progress(stage, *pages[number])
+        self, workspace: Workspace, plan: Plan, pool: SandboxPool, own: Sequence[int], missing: Sequence[int]
+    ) -> dict[int, str]:
+        """Run the missing ones of ``own``. Returns those that failed for good, slice -> error."""
         stop = StopFlag()
-        builder = SliceBuilder(workspace, plan, self.recipe, containers, pool, self.observer.progress, stop.check)
+        progress = self.observer.progress
+        builder = SliceBuilder(workspace, plan, self.recipe, self._containers, pool, progress, stop.check)
+        for number in sorted(set(own) - set(missing)):
+            builder.report_done(number)
+        runner = SliceRunner(workspace, builder, stop)
         # Two slices at once hide the wait for the last document of each; more only where workers outnumber documents.
         at_once = 1 + -(-2 * self.workers // self.recipe.pack.documents_per_slice)
-        run_slices(sorted(missing), builder.build, at_once=at_once, stop=stop, abort=pool.close)
+        run_slices(in_order(workspace, missing), runner.run, at_once=at_once, stop=stop, abort=pool.close)
+        return dict(sorted(runner.failed.items()))
+
+    def _finish(
+        self, workspace: Workspace, plan: Plan, failed: dict[int, str], already_complete: bool, cpu: float
+    ) -> BuildResult:
+        manifests = finish(workspace, plan, self.recipe, self._containers, failed)
+        roots = [dataset_root(self.out, container, self._containers) for container in self._containers]
+        return BuildResult(roots, manifests, plan, already_complete, cpu, failed)
 
 
-def _made(folder: Path, sidecar: dict[str, dict[str, dict[str, int | str]]]) -> bool:
-    """True if all shards of a packed slice lie in its work folder with the right sizes."""
-    return all(
-        (path := folder / str(info["name"])).is_file() and path.stat().st_size == info["bytes"]
-        for info in sidecar["shards"].values()
-    )
+def load_plan(workspace: Workspace) -> Plan:
+    """The plan that a build was frozen with.
+
+    Raises:
+        MMProLongError: it is damaged.
+    """
+    try:
+        documents = pq.read_table(workspace.plan_file, schema=PLAN_SCHEMA)
+        found = pq.read_metadata(workspace.fates).num_rows
+    except (OSError, pa.ArrowException) as error:
+        raise MMProLongError(f"{workspace.plan_file}: damaged ({error}). Remedy: --out another folder") from None
+    return Plan(documents.combine_chunks(), {}, [], found)
 
 
 class _disk_errors:

@@ -24,6 +24,7 @@ DOCUMENT_REASONS = {
     "parse_error": "the parser failed on it",
     "qa_error": "the question maker failed on it",
     "render_error": "a page could not be rendered",
+    "slice_error": "its slice failed for good; the same command tries it again",
     "no_sample": "no config could make a checked sample from it",
 }
 """Reason code -> what it means. A document of the inventory is used, or has exactly one of these."""
