@@ -63,6 +63,10 @@ class ProgressDisplay:
         """See ``pipeline.Observer``."""
         self._progress.update(self._task("inventory", "files", total), completed=done, total=total)
 
+    def survey(self, done: int, total: int) -> None:
+        """See ``pipeline.Observer``."""
+        self._progress.update(self._task("survey", "documents", total), completed=done, total=total)
+
     def planned(self, plan: Plan) -> None:
         """See ``pipeline.Observer``."""
         pages = sum(plan.documents["pages"].to_pylist())

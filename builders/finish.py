@@ -62,7 +62,7 @@ def finish(
     for container in containers:
         root = dataset_root(workspace.out, container, containers)
         own = [shard for shard in shards if shard.container == container]
-        manifests.append(_publish(root, container, own, fates, sidecars, recipe))
+        manifests.append(_publish(root, container, own, fates, sidecars, recipe, plan.benchmarks))
     return manifests
 
 
@@ -73,6 +73,7 @@ def _publish(
     fates: _Fates,
     sidecars: Mapping[int, dict[str, Any]],
     recipe: Recipe,
+    benchmarks: list[dict[str, Any]],
 ) -> Manifest:
     samples: dict[str, dict[str, int]] = {}
     tokens: dict[str, dict[str, int]] = {}
@@ -128,6 +129,7 @@ def _publish(
             "found": found,
             "used": found - sum(left_out.values()),
             "left_out": dict(sorted(left_out.items())),
+            **({"decontaminated_against": benchmarks} if benchmarks else {}),
         },
         samples=samples,
         tokens=tokens,

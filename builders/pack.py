@@ -79,6 +79,7 @@ class SliceBuilder:
         by_id = {row["doc_id"]: row for row in rows}
         content = self.recipe.content()
         parsed = self.workspace.cell("parse", number)
+        benchmarks = self.workspace.benchmark_index()
 
         def payloads() -> Iterator[dict[str, Any]]:
             for record in read_records(parsed):
@@ -89,6 +90,7 @@ class SliceBuilder:
                     "configs": row["configs"],
                     "info": {"name": row["name"], "path": row["path"]},
                     "dpi": row["dpi"],
+                    "benchmarks": benchmarks,
                 }
 
         def records() -> Iterator[dict[str, Any]]:

@@ -6,7 +6,7 @@ import errno
 import importlib.util
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,6 +16,8 @@ import pyarrow.parquet as pq
 from mmprolong_data.errors import MMProLongError, missing_extra
 from mmprolong_data.manifest import Manifest
 
+from .candidates import find_candidates
+from .curate import curate
 from .engines.local import StopFlag, run_slices
 from .engines.slices import SliceRunner, failures, in_order
 from .finish import finish
@@ -40,6 +42,9 @@ class Observer(Protocol):
 
     def inventory(self, done: int, total: int) -> None:
         """``done`` of ``total`` files have been looked at."""
+
+    def survey(self, done: int, total: int) -> None:
+        """``done`` of ``total`` candidates have been looked at."""
 
     def planned(self, plan: Plan) -> None:
         """The plan is made."""
@@ -182,12 +187,18 @@ class Build:
 
     def _inventory_and_plan(self, workspace: Workspace, pool: SandboxPool) -> tuple[Plan, pa.Table]:
         inventory = take_inventory(self.corpus, workspace.inventory, self.recipe, pool, self.observer.inventory)
-        return make_plan(inventory, self.recipe), inventory
+        candidates = find_candidates(inventory, self.recipe)
+        found = curate(inventory, candidates, self.recipe, workspace, pool, self.observer.survey)
+        for note in found.notes:
+            self.observer.note(note)
+        plan = make_plan(inventory, self.recipe, found.verdicts, candidates)
+        return replace(plan, benchmarks=found.benchmarks, benchmark_index=found.index), inventory
 
     def _freeze(self, workspace: Workspace, pool: SandboxPool) -> Plan:
         """Make the plan and note what the build is begun with, or check that it still is the same."""
         plan, inventory = self._inventory_and_plan(workspace, pool)
-        workspace.begin(self._begun() | {"plan": plan.fingerprint()}, plan.fates(inventory))
+        frozen = {"plan": plan.fingerprint(), "benchmarks": plan.benchmarks, "benchmark_index": plan.benchmark_index}
+        workspace.begin(self._begun() | frozen, plan.fates(inventory))
         with atomic_stream(workspace.plan_file) as stream:
             pq.write_table(plan.documents.select(PLAN_SCHEMA.names), stream)
         return plan
@@ -238,7 +249,8 @@ def load_plan(workspace: Workspace) -> Plan:
         found = pq.read_metadata(workspace.fates).num_rows
     except (OSError, pa.ArrowException) as error:
         raise MMProLongError(f"{workspace.plan_file}: damaged ({error}). Remedy: --out another folder") from None
-    return Plan(documents.combine_chunks(), {}, [], found)
+    benchmarks = (workspace.begun() or {}).get("benchmarks", [])
+    return Plan(documents.combine_chunks(), {}, [], found, benchmarks=benchmarks)
 
 
 class _disk_errors:

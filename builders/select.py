@@ -51,6 +51,8 @@ class Plan:
         reasons: One reason code a row of the inventory; "" for the selected ones.
         found: Rows of the inventory.
         details: Row of the inventory -> what ``reasons`` alone does not say, for reasons that the plan gave.
+        benchmarks: What the documents were compared with (``benchmarks.Benchmark`` as plain values).
+        benchmark_index: Name of the file in the work folder with what they were compared with.
     """
 
     documents: pa.Table
@@ -58,6 +60,8 @@ class Plan:
     reasons: list[str]
     found: int
     details: dict[int, str] = field(default_factory=dict)
+    benchmarks: list[dict[str, Any]] = field(default_factory=list)
+    benchmark_index: str = ""
 
     @property
     def num_slices(self) -> int:

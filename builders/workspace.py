@@ -107,7 +107,7 @@ class Workspace:
         """Note what the build is begun with, or check that it is the same as when it was begun.
 
         Args:
-            begun: ``{"recipe", "containers", "tools", "plan"}``, plain values.
+            begun: ``{"recipe", "containers", "tools", "plan", "benchmarks", "benchmark_index"}``, plain values.
             documents: One row a file found (``select.FATES_SCHEMA``); the record of what the plan left out, and what
                 names the changes when the plan is another one.
 
@@ -121,6 +121,8 @@ class Workspace:
             return
         old = self.begun() or {}
         self.check_begun(begun)
+        if old.get("benchmark_index") != begun.get("benchmark_index"):
+            self._refuse(["decontaminate.against: the benchmarks hold other files or questions"])
         if old["plan"] != begun["plan"]:
             before, now = _names(pq.read_table(self.fates, columns=["doc_id", "name"])), _names(documents)
             added, removed = sorted(set(now) - set(before)), sorted(set(before) - set(now))
@@ -141,6 +143,11 @@ class Workspace:
         except ValueError:
             raise MMProLongError(f"{self.build_file} is damaged. Remedy: --out another folder") from None
         return value
+
+    def benchmark_index(self) -> str:
+        """Path of the index of the benchmarks that the dataset must not contain; empty where there are none."""
+        name = (self.begun() or {}).get("benchmark_index", "")
+        return str(self.root / name) if name else ""
 
     def check_begun(self, now: dict[str, Any]) -> None:
         """Compare ``{"recipe", "containers", "tools"}`` with what the build was begun with.
