@@ -294,7 +294,7 @@ def test_a_build_leaves_them_out_before_it_makes_anything_and_the_card_says_so(
     done = run("decontaminate", out, "--against", bench, "--workers", 1, code=1)
     assert "5 looked at, 5 contaminated" in done.stderr
     assert "(by its picture)" in done.stdout
-    run("decontaminate", out, "--against", benchmark, "--workers", 1)
+    run("decontaminate", out, "--against", benchmark / "questions.jsonl", "--workers", 1)
 
     more = tmp_path / "LongDocBench"
     more.mkdir()
