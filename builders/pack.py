@@ -107,6 +107,8 @@ class SliceBuilder:
     def _pack(self, number: int, rows: list[dict[str, Any]], left_out: dict[str, list[str]]) -> None:
         """Render the pages of every document that has items and write the shards of the slice."""
         folder = self.workspace.cell("pack", number)
+        # A slice that is made again has a sidecar already: it must not speak for what is half made.
+        self.workspace.sidecar("pack", number).unlink(missing_ok=True)
         shutil.rmtree(folder, ignore_errors=True)  # what an interrupted attempt left
         folder.mkdir(parents=True)
         left_out = dict(left_out)

@@ -97,7 +97,7 @@ class Build:
             MMProLongError: the corpus has no usable document, or the folder cannot be used.
         """
         workspace = self.workspace()
-        with workspace.lock(), self._pool() as pool, _disk_errors(self.out):
+        with _disk_errors(self.out), workspace.lock(), self._pool() as pool:
             return self._inventory_and_plan(workspace, pool)
 
     def run(self) -> BuildResult:
@@ -109,7 +109,7 @@ class Build:
             MMProLongError: bad input, another build in the folder, other settings than it was begun with, no space.
         """
         workspace = self.workspace()
-        with workspace.lock(), self._pool() as pool, _disk_errors(self.out):
+        with _disk_errors(self.out), workspace.lock(), self._pool() as pool:
             plan = self._freeze(workspace, pool)
             missing, lost = missing_slices(workspace, plan.num_slices, self._containers)
             self._note_lost(lost, missing, plan)
@@ -127,7 +127,7 @@ class Build:
             MMProLongError: see ``run``.
         """
         workspace = self.workspace()
-        with self._pool() as pool, _disk_errors(self.out):
+        with _disk_errors(self.out), self._pool() as pool:
             plan = self._frozen_plan(workspace)
             if plan is None:
                 with workspace.lock(wait=True):
@@ -150,7 +150,7 @@ class Build:
             MMProLongError: slices are missing; the message says which parts have to run again.
         """
         workspace = self.workspace()
-        with workspace.lock(), _disk_errors(self.out):
+        with _disk_errors(self.out), workspace.lock():
             plan = self._frozen_plan(workspace)
             if plan is None:
                 raise MMProLongError(f"{self.out}: no build was begun here. Remedy: mmprolong build CORPUS --part i/N")
