@@ -116,6 +116,10 @@ def _publish(
         for reasons in sidecar["shortfalls"].values():
             for config, reason in reasons.items():
                 shortfalls.setdefault(config, Counter())[reason] += 1
+    rejected: dict[str, Counter[str]] = {}
+    for sidecar in sidecars:
+        for config, checks in sidecar.get("rejected", {}).items():
+            rejected.setdefault(config, Counter()).update(checks)
     manifest = Manifest(
         format_version=FORMAT_VERSION,
         dataset_version=recipe.version,
@@ -134,6 +138,7 @@ def _publish(
         samples=samples,
         tokens=tokens,
         shortfalls={config: dict(sorted(counts.items())) for config, counts in sorted(shortfalls.items())},
+        rejected={config: dict(sorted(counts.items())) for config, counts in sorted(rejected.items())},
     )
     write_atomically(root / "README.md", render_card(manifest, recipe, "mmprolong").encode())
     for path in sorted(root.glob("data/*/*")):  # left by a build that was begun and never finished

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 
 _STOP_WORDS = {
     "en": "the of and to in is that for it as with are on this be by or at from which have not can an was will we",
@@ -40,7 +41,8 @@ def guess_language(text: str) -> str:
         return "ja" if kana > 0.1 * (kana + han) else "zh"
     if len(words) < LEAST_WORDS:
         return "und"
-    counts = {language: sum(word in known for word in words) for language, known in _WORDS.items()}
+    often = Counter(words)
+    counts = {language: sum(often[word] for word in known & often.keys()) for language, known in _WORDS.items()}
     best, second = sorted(counts, key=lambda language: (-counts[language], language))[:2]
     if counts[best] < LEAST_SHARE * len(words) or counts[best] < LEAST_LEAD * counts[second]:
         return "und"

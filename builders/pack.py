@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -85,6 +86,7 @@ class SliceBuilder:
             for record in read_records(parsed):
                 row = by_id[record["doc_id"]]
                 yield {
+                    "path": row["path"],
                     "document": record["document"],
                     "recipe": content,
                     "configs": row["configs"],
@@ -113,6 +115,7 @@ class SliceBuilder:
         folder.mkdir(parents=True)
         left_out = dict(left_out)
         shortfalls: dict[str, dict[str, str]] = {}
+        rejected: dict[str, Counter[str]] = {}
         by_id = {row["doc_id"]: row for row in rows}
         records: dict[str, dict[str, Any]] = {}
         for record in read_records(self.workspace.cell("qa", number)):
@@ -121,6 +124,8 @@ class SliceBuilder:
                 left_out[doc_id] = [record["reason"], record["detail"]]
                 continue
             content = unpack_record(record["record"])
+            for entry in content["rejected"]:
+                rejected.setdefault(entry["config"], Counter())[entry["failed"][0]["check"]] += 1
             if content["items"]:
                 records[doc_id] = content
                 shortfalls[doc_id] = content["shortfalls"]
@@ -148,7 +153,7 @@ class SliceBuilder:
                 writer.abort()
             raise
         shortfalls = {doc_id: shortfalls[doc_id] for doc_id in used if shortfalls[doc_id]}
-        sidecar = {"split": rows[0]["split"], "shards": shards, "used": used}
+        sidecar = {"split": rows[0]["split"], "shards": shards, "used": used, "rejected": rejected}
         self.workspace.write_sidecar("pack", number, sidecar | {"left_out": left_out, "shortfalls": shortfalls})
 
     def _render_into(

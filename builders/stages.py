@@ -68,13 +68,15 @@ def qa_stage(payload: dict[str, Any]) -> dict[str, Any]:
     """Make the questions, answers and transcriptions of one document, and the page sizes at which they all fit.
 
     Args:
-        payload: ``{"document": packed, "recipe": Recipe.content(), "configs", "info", "dpi": planned DPI,
-            "benchmarks": path of the index of benchmarks that must not be contained, or ""}``.
+        payload: ``{"path", "document": packed, "recipe": Recipe.content(), "configs", "info", "dpi": planned DPI,
+            "benchmarks": path of the index of benchmarks that must not be contained, or ""}``; the file at ``path`` is
+            read again, by another extractor, to check questions.
 
     Returns:
         ``{"record": packed {"items", "shortfalls", "rejected", "dpi", "sizes"}, "samples": number of items}``;
         ``sizes`` are ``[width, height]`` in pixels, multiples of 28, one a page; every item has ``num_tokens``.
     """
+    from .qa.second_text import SecondText
     from .tasks import make_items
 
     document = Document.from_dict(unpack_record(payload["document"]))
@@ -84,7 +86,8 @@ def qa_stage(payload: dict[str, Any]) -> dict[str, Any]:
     if "ocr_full" in configs and any(page.status == "needs_ocr" for page in document.pages):
         configs = [config for config in configs if config != "ocr_full"]
         shortfalls["ocr_full"] = "scanned_pages"
-    result = make_items(document, recipe, configs, payload["info"])
+    with SecondText(payload["path"], document) as pages:
+        result = make_items(document, recipe, configs, payload["info"], pages)
     items = [item.to_dict() for item in result.items]
     shortfalls.update(result.shortfalls)
     items = _not_of_benchmarks(items, payload.get("benchmarks", ""), shortfalls)

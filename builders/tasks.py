@@ -12,8 +12,10 @@ from typing import Any
 from mmprolong_data.settings import from_plain
 
 from .blocks import Document
+from .qa.choose import Chooser
 from .qa.programmatic import ProgrammaticGenerator
 from .qa.protocol import Answer, Candidate, Generator
+from .qa.second_text import SecondText
 from .qa.verify import verify_candidate
 from .recipe import Recipe
 from .seeding import stable_int
@@ -86,7 +88,13 @@ class TaskResult:
     rejected: list[dict[str, Any]] = field(default_factory=list)
 
 
-def make_items(document: Document, recipe: Recipe, configs: Sequence[str], info: dict[str, Any]) -> TaskResult:
+def make_items(
+    document: Document,
+    recipe: Recipe,
+    configs: Sequence[str],
+    info: dict[str, Any],
+    pages: SecondText | None = None,
+) -> TaskResult:
     """Items of every config asked for; a pure function of its arguments.
 
     Args:
@@ -94,6 +102,7 @@ def make_items(document: Document, recipe: Recipe, configs: Sequence[str], info:
         recipe: The settings.
         configs: Any of ``schema.CONFIG_NAMES``.
         info: ``{"name": file name}``, kept as provenance.
+        pages: The second extraction that questions are checked against; by default the document's own blocks.
     """
     result = TaskResult()
     for config in configs:
@@ -102,7 +111,7 @@ def make_items(document: Document, recipe: Recipe, configs: Sequence[str], info:
         elif config == "ocr_needle":
             reason = _ocr_needle(document, recipe, info, result)
         else:
-            reason = _questions(document, recipe, config, info, result)
+            reason = _questions(document, recipe, config, info, result, pages)
         if reason:
             result.shortfalls[config] = reason
     return result
@@ -121,31 +130,41 @@ def _generator() -> Generator:
     return ProgrammaticGenerator()
 
 
-def _questions(document: Document, recipe: Recipe, config: str, info: dict[str, Any], result: TaskResult) -> str:
+def _questions(
+    document: Document,
+    recipe: Recipe,
+    config: str,
+    info: dict[str, Any],
+    result: TaskResult,
+    pages: SecondText | None,
+) -> str:
     """Questions of one config. Returns the reason if there is none."""
     generator = _generator()
+    chooser = Chooser(recipe.qa.per_document)
     accepted: list[tuple[Candidate, Segment, dict[str, str]]] = []
-    wanted = recipe.qa.per_document
     seen = 0
     for segment in choose_segments(document, recipe.segments, recipe.seed, SEGMENTS_TRIED):
         candidates = generator.generate(document, [segment], config, recipe.seed)
         seen += len(candidates)
-        for candidate in candidates[: max(CANDIDATES_TRIED, 2 * wanted)]:
-            if len(accepted) == wanted:
+        tried = 0
+        for candidate in candidates:
+            if chooser.full or tried == max(CANDIDATES_TRIED, 2 * chooser.wanted):
                 break
-            if any(candidate.question == other.question for other, _, _ in accepted):
+            if chooser.refuse(candidate):
                 continue
-            verdicts = verify_candidate(candidate, document)
+            tried += 1
+            verdicts = verify_candidate(candidate, document, pages)
             failed = [{"check": v.check, "reason": v.reason} for v in verdicts if not v.ok]
             if failed:
                 entry = {"config": config, "family": candidate.family, "question": candidate.question}
                 result.rejected.append(entry | {"answer": answer_text(candidate.answer), "failed": failed})
             else:
+                chooser.take(candidate)
                 accepted.append((candidate, segment, {verdict.check: "ok" for verdict in verdicts}))
-        if len(accepted) == wanted:
+        if chooser.full:
             break
     for number, (candidate, segment, checks) in enumerate(accepted):
-        meta = {"family": candidate.family, "proof": candidate.proof} | candidate.notes
+        meta = {"family": candidate.family, "proof": candidate.proof, "scope": list(candidate.scope)} | candidate.notes
         if segment.fallback:
             meta["segment_fallback"] = segment.fallback
         item = Item(
@@ -158,13 +177,20 @@ def _questions(document: Document, recipe: Recipe, config: str, info: dict[str, 
             evidence_sources=candidate.evidence_sources,
             segment=candidate.segment,
             generator=generator.name,
-            verification=_json({"checks": checks, "text": "blocks"}),
+            verification=_json({"checks": checks, "text": _text_source(candidate, pages)}),
             meta=_meta(document, info, meta, ""),
         )
         result.items.append(item)
     if accepted:
         return ""
     return "rejected" if seen else "no_candidate"
+
+
+def _text_source(candidate: Candidate, pages: SecondText | None) -> str:
+    """What the evidence was checked against: ``pdfium``, ``blocks`` (the parser's own text), or both."""
+    if pages is None:
+        return "blocks"
+    return "+".join(sorted({pages.source(page) for page in candidate.evidence_pages}))
 
 
 def answer_text(answer: Answer) -> str:

@@ -27,6 +27,7 @@ TASKS = {
     "parse": (f"{__package__}.layout.parse:parse_task", "parse_error"),
     "parse_stage": (f"{__package__}.stages:parse_stage", "parse_error"),
     "qa": (f"{__package__}.tasks:qa_task", "qa_error"),
+    "qa_recheck": (f"{__package__}.qa.recheck:recheck_task", "qa_error"),
     "qa_stage": (f"{__package__}.stages:qa_stage", "qa_error"),
     "survey": (f"{__package__}.survey:survey_pdf", "parse_error"),
     "survey_pages": (f"{__package__}.survey:survey_pages", "parse_error"),

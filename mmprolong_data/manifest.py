@@ -17,6 +17,7 @@ MANIFEST_NAME = "manifest.json"
 _TYPES: dict[str, type] = {
     "format_version": int, "dataset_version": str, "container": str, "recipe": dict, "recipe_hash": str, "tools": dict,
     "shards": list, "indexes": dict, "documents": dict, "samples": dict, "tokens": dict, "shortfalls": dict,
+    "rejected": dict,
 }  # fmt: skip
 _SHARD_TYPES = {"config": str, "split": str, "name": str, "sha256": str, "bytes": int, "samples": int, "tokens": int}
 
@@ -36,6 +37,8 @@ class Manifest:
         documents: ``{"found": n, "used": n, "left_out": {reason: n}}``; found = used + the sum of left_out.
         samples, tokens: ``{config: {split: n}}``.
         shortfalls: ``{config: {reason: n}}``: used documents without a sample in a config.
+        rejected: ``{config: {check: n}}``: candidates that verification refused, by the first check that failed. Absent
+            in old datasets.
     """
 
     format_version: int
@@ -50,6 +53,7 @@ class Manifest:
     samples: dict[str, dict[str, int]]
     tokens: dict[str, dict[str, int]]
     shortfalls: dict[str, dict[str, int]] = field(default_factory=dict)
+    rejected: dict[str, dict[str, int]] = field(default_factory=dict)
 
     def configs(self) -> list[str]:
         """Configs that have samples, in the order of ``CONFIG_NAMES``."""
@@ -105,6 +109,7 @@ def parse_manifest(value: Any, where: str) -> Manifest:
             f"{where}: format version {version} is newer than {FORMAT_VERSION}, the newest that this mmprolong reads."
             ' Remedy: pip install --upgrade "mmprolong"'
         )
+    value = {"rejected": {}} | value
     _check_types(value, _TYPES, where)
     if value["container"] not in EXTENSION:
         raise FormatError(f"{where}: unknown container {value['container']!r}")
@@ -118,7 +123,7 @@ def parse_manifest(value: Any, where: str) -> Manifest:
     for name, digest in value["indexes"].items():
         _check_path(name, "index", where)
         _check_digest(digest, where)
-    for table in ("samples", "tokens", "shortfalls"):
+    for table in ("samples", "tokens", "shortfalls", "rejected"):
         for counts in value[table].values():
             if not isinstance(counts, dict) or not all(_is_count(n) for n in counts.values()):
                 raise FormatError(f"{where}: damaged ({table})")

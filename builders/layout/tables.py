@@ -42,32 +42,32 @@ def _run(lines: list[Line], start: int) -> int:
     columns = len(lines[start].cells)
     if columns < MIN_COLUMNS or LEADER.search(lines[start].text):
         return start
+    left = [cell.x0 for cell in lines[start].cells]  # how far each column reaches in the rows so far
+    right = [cell.x1 for cell in lines[start].cells]
     end = start + 1
     while end < len(lines):
         line, before = lines[end], lines[end - 1]
-        if len(line.cells) != columns or line.base - before.base > 3.2 * line.size or LEADER.search(line.text):
+        if len(line.cells) != columns or line.base - before.base > 3.2 * line.size:
             break
-        if not _aligned(lines[start:end], line):
+        if not _aligned(before, line, left, right) or LEADER.search(line.text):
             break
+        for j, cell in enumerate(line.cells):
+            left[j] = min(left[j], cell.x0)
+            right[j] = max(right[j], cell.x1)
         end += 1
     return end
 
 
-def _aligned(rows: list[Line], line: Line) -> bool:
-    """Whether each cell shares its left edge, right edge or middle with the cell above, or lies within its span."""
+def _aligned(before: Line, line: Line, left: list[float], right: list[float]) -> bool:
+    """Whether each cell shares its left edge, right edge or middle with the cell above and keeps to its column."""
     tolerance = ALIGN * line.size
+    last = len(line.cells) - 1
     for j, cell in enumerate(line.cells):
-        above = rows[-1].cells[j]
-        edges = (
-            abs(cell.x0 - above.x0),
-            abs(cell.x1 - above.x1),
-            0.5 * abs(cell.x0 + cell.x1 - above.x0 - above.x1),
-        )
-        if min(edges) > tolerance:
+        above = before.cells[j]
+        begin, end = cell.x0 - above.x0, cell.x1 - above.x1
+        if min(abs(begin), abs(end), 0.5 * abs(begin + end)) > tolerance:
             return False
-        if j and cell.x0 < max(row.cells[j - 1].x1 for row in rows):
-            return False
-        if j + 1 < len(line.cells) and cell.x1 > min(row.cells[j + 1].x0 for row in rows):
+        if (j and cell.x0 < right[j - 1]) or (j < last and cell.x1 > left[j + 1]):
             return False
     return True
 

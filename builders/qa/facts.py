@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from ..blocks import Block, Document, Section
-from . import finders, lists, tables, terms
+from . import finders, lists, prose, tables, terms
+from .numbering import NUMBERED, follows, number_of
 from .places import (
     Caption,
     FieldFact,
@@ -21,7 +22,9 @@ from .places import (
     Heading,
     ListFact,
     NumberFact,
+    PageBreak,
     Place,
+    Quote,
     TableFact,
     Term,
 )
@@ -30,8 +33,7 @@ from .text import fold, plain_text
 _LEADER = re.compile(r"(?:[.·…‥]\s?){4,}\s*\S{0,8}\s*\Z")
 _SPECIAL_ROLES = ("contents", "index", "references")
 _LEADER_LINES = 4
-_NUMBERED = re.compile(r"(\d{1,3}(?:\.\d{1,3}){0,4})\.?\s+(\S.*)\Z")
-_LONG_WORD = re.compile(r"[^\W\d_]{7,24}")
+_LONG_WORD = re.compile(r"(?<![\w¨´`ˆ˜-])[^\W\d_\u3040-\u9fff\uac00-\ud7af]{7,24}(?![\w¨´`ˆ˜-])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +53,12 @@ class NamedSection:
     @property
     def number(self) -> tuple[int, ...]:
         """``(6, 3, 2)`` of ``6.3.2 Title block``; empty without such a number."""
-        match = _NUMBERED.match(self.title)
-        return tuple(map(int, match[1].split("."))) if match else ()
+        return number_of(self.title)
 
     @property
     def bare_title(self) -> str:
         """The title without its number."""
-        match = _NUMBERED.match(self.title)
+        match = NUMBERED.match(self.title)
         return match[2] if match else self.title
 
     def holds(self, place: Place) -> bool:
@@ -143,7 +144,17 @@ class FactIndex:
     @cached_property
     def sentences(self) -> dict[int, list[tuple[int, str]]]:
         """Page -> (block, sentence): whole sentences of 14 to 30 plain words that begin alike nowhere else."""
-        return finders.find_sentences(self.body())
+        return prose.find_sentences(self.body())
+
+    @cached_property
+    def quotes(self) -> dict[int, list[Quote]]:
+        """Page -> whole sentences that can be searched for."""
+        return prose.find_quotes(self.body())
+
+    @cached_property
+    def page_breaks(self) -> list[PageBreak]:
+        """Sentences that turn a page."""
+        return prose.find_page_breaks(self.body())
 
     @cached_property
     def page_folds(self) -> list[str]:
@@ -195,6 +206,17 @@ class FactIndex:
             for section in self.sections
             if section.number and numbers[section.number] == 1 and titles[fold(section.bare_title)] == 1
         ]
+
+    @cached_property
+    def runs(self) -> list[list[NamedSection]]:
+        """Runs of sections whose numbers follow one another without a gap: between them, no numbered one is missing."""
+        runs: list[list[NamedSection]] = []
+        for section in self.numbered:
+            if runs and follows(runs[-1][-1].number, section.number):
+                runs[-1].append(section)
+            else:
+                runs.append([section])
+        return runs
 
     @cached_property
     def word_pages(self) -> dict[str, list[int]]:

@@ -137,12 +137,13 @@ _CITATION = re.compile(r"[\[(][^\])]*\Z")
 _NOT_AFTER = re.compile(r"[\])(+*/'’]|\.\w|\.\s+\S|\s?[)\]]")
 _WORD = re.compile(r"[^\W\d_]{2,}")
 _BEGIN = re.compile(r"[\"“'‘(]*[A-ZÀ-ÞА-Я]")
-_TERMINAL = re.compile(r"[.!?:…][\"”’')\]]*\Z")
+TERMINAL = re.compile(r"[.!?:…][\"”’')\]]*\Z")
 _DIGIT = re.compile(r"\d")
+_NEAR = re.compile(r"\d")  # one of a list, a range or a date
 
 
 def find_numbers(body: Body, english: bool) -> list[NumberFact]:
-    """Whole sentences of 40 to 220 characters in which one number stands, and no other digit.
+    """Whole sentences of 40 to 220 characters around a number, of which they have at most four.
 
     Left out: references (``Table 3``, ``[12]``), formulas, code, and sentences that may have begun on another page.
     """
@@ -153,52 +154,33 @@ def find_numbers(body: Body, english: bool) -> list[NumberFact]:
             if block.kind in ("heading", "title"):
                 open_before = False
             continue
-        skip_first, open_before = open_before, _TERMINAL.search(block.text) is None
+        skip_first, open_before = open_before, TERMINAL.search(block.text) is None
         if not _DIGIT.search(block.text) or len(block.text) < 40:
             continue
         for number, sentence in enumerate(sentences(block.text)):
             if (number == 0 and skip_first) or not 40 <= len(sentence) <= 220 or not sentence.endswith("."):
                 continue
-            digits = NUMBER.findall(sentence)
-            if len(digits) != 1 or not _BEGIN.match(sentence) or not plain_text(sentence):
-                continue
-            match = NUMBER.search(sentence)
-            assert match is not None
-            before, after = sentence[: match.start()], sentence[match.end() :]
-            if _DIGIT.search(before + after) or "..." in sentence or "…" in sentence or "___" in sentence:
-                continue
-            if _REFERENCE.search(before) or _CITATION.search(before) or _NOT_AFTER.match(after):
-                continue
-            if parse_number(match.group(), english) is None or len(_WORD.findall(before + after)) < 6:
-                continue
-            found.append(NumberFact(page, position, before, match.group(), after))
+            if _BEGIN.match(sentence) and plain_text(sentence) and not _GAPPY.search(sentence):
+                found += [NumberFact(page, position, *parts) for parts in _gaps(sentence, english)]
     frames = Counter(fold(f"{fact.before}_{fact.after}") for fact in found)
     return [fact for fact in found if frames[fold(f"{fact.before}_{fact.after}")] == 1]
 
 
-_PLAIN_WORDS = re.compile(r"[A-ZÀ-ÞА-Я][^\W\d_]*(?: [^\W\d_][^\W\d_’'-]*,?){13,29}\.\Z")
-_INSIDE_WORD = re.compile(r"[^\W\d_][A-ZÀ-Þ]")
+_GAPPY = re.compile(r"\.\.\.|…|___|\d{3} % ")  # the last one: numbered lines of a listing
+MOST_NUMBERS = 4
 
 
-def find_sentences(body: Body) -> dict[int, list[tuple[int, str]]]:
-    """Page -> (block, sentence) of sentences made of 14 to 30 words and commas only."""
-    found: dict[int, list[tuple[int, str]]] = {}
-    begins: Counter[str] = Counter()
-    open_before = True
-    for page, position, block in body:
-        if block.kind != "paragraph":
-            open_before = open_before and block.kind not in ("heading", "title")
+def _gaps(sentence: str, english: bool) -> Iterator[tuple[str, str, str]]:
+    """(before, number, after) of the numbers of a sentence that say how much or when; none where there are many."""
+    numbers = list(NUMBER.finditer(sentence))
+    if len(numbers) > MOST_NUMBERS or len(_WORD.findall(sentence)) < 6:
+        return
+    printed = Counter(match[0] for match in numbers)
+    for match in numbers:
+        before, after = sentence[: match.start()], sentence[match.end() :]
+        if printed[match[0]] > 1 or _NEAR.search(before[-3:]) or _NEAR.search(after[:3]):
             continue
-        skip_first, open_before = open_before, _TERMINAL.search(block.text) is None
-        for number, sentence in enumerate(sentences(block.text)):
-            whole = not (number == 0 and skip_first)
-            if whole and _PLAIN_WORDS.match(sentence) and not _INSIDE_WORD.search(sentence):
-                found.setdefault(page, []).append((position, sentence))
-                begins[_begin(sentence)] += 1
-    return {
-        page: [entry for entry in entries if begins[_begin(entry[1])] == 1] for page, entries in sorted(found.items())
-    }
-
-
-def _begin(sentence: str) -> str:
-    return " ".join(sentence.split(" ")[:4])
+        if _REFERENCE.search(before) or _CITATION.search(before) or _NOT_AFTER.match(after):
+            continue
+        if parse_number(match[0], english) is not None:
+            yield before, match[0], after

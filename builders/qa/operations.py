@@ -1,16 +1,14 @@
-"""What a proof claims, checked against the text of the pages: facts stand there alone, and computations come out."""
+"""What a proof claims, checked against the text of the pages: its facts stand there, and no rival does."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
 from .page_text import PageText, field_pattern
-from .protocol import Answer
-from .text import contains_words, fold, parse_date, parse_number, parse_quantity, squash
+from .text import contains_words, fold, squash
 
 Proof = Mapping[str, Any]
 Span = tuple[int, int]
@@ -69,18 +67,18 @@ def _cloze(proof: Proof, pages: Sequence[PageText], scope: Span) -> Finding:
 
 def _rows(header: Sequence[str], rows: Sequence[Sequence[str]], page: PageText) -> Finding:
     for cell in header:
-        if squash(cell) not in page.squashed:
+        if not page.holds_row([cell]):
             return Finding(missing=f"no column {cell!r} on the page")
     for row in rows:
-        if squash("".join(row)) not in page.squashed:
+        if not page.holds_row(row):
             return Finding(missing=f"no row {row[0]!r} with these cells on the page")
     return Finding()
 
 
 def _row_rival(row: Sequence[str], page: PageText) -> str:
     key, whole = fold(row[0]) + " ", fold(" ".join(row))
-    for line in page.lines:
-        if line.startswith(key) and line != whole and line.count(" ") == whole.count(" "):
+    for line in page.rows:
+        if line.startswith(key) and squash(line) != squash(whole) and line.count(" ") == whole.count(" "):
             return f"another row begins with {row[0]!r}: {line[:60]!r}"
     return ""
 
@@ -108,7 +106,8 @@ def _caption(proof: Proof, pages: Sequence[PageText], scope: Span) -> Finding:
         return Finding(missing=f"no line of page {proof['page']} begins with {proof['label']!r} and this caption")
     for number, match in starts:
         same = match[2] and title.startswith(squash(match[2])[: len(title)])
-        if not same and match[2] and not match[2][0].isdigit() and match[1] == own[0][1] != "":
+        captioned = match[1] == own[0][1] or (own[0][1] == "" and match[2][:1].isalpha())
+        if not same and match[2] and not match[2][0].isdigit() and captioned and match[1]:
             return Finding(rival=f"page {number}: another caption of {proof['label']!r}: {match[2][:60]!r}")
     return Finding()
 
@@ -118,7 +117,15 @@ def _heading(proof: Proof, pages: Sequence[PageText], scope: Span) -> Finding:
     first = [line for line in page.lines if title.startswith(squash(line)) or squash(line).endswith(title)]
     if title not in page.squashed or not first:
         return Finding(missing=f"page {proof['page']} has no line with the heading {proof['value']!r}")
+    for number in range(*scope):
+        if number != proof["page"] and title in _inner(pages[number]):
+            return Finding(rival=f"page {number} has a line {proof['value'][:60]!r}, too")
     return Finding()
+
+
+def _inner(page: PageText) -> list[str]:
+    """The lines of a page without those at its edges, where running headers and footers repeat titles."""
+    return page.squashed_rows[2:-2]
 
 
 def _phrase(proof: Proof, pages: Sequence[PageText], scope: Span) -> Finding:
@@ -132,7 +139,52 @@ def _phrase(proof: Proof, pages: Sequence[PageText], scope: Span) -> Finding:
             text = pages[number].squashed
             if text.count(before) > text.count(whole):
                 return Finding(rival=f"page {number}: {proof['before'][:40]!r} goes on in another way")
+    if "acronym" in proof:
+        return _acronym_rival(proof, pages, scope)
     return Finding()
+
+
+def _acronym_rival(proof: Proof, pages: Sequence[PageText], scope: Span) -> Finding:
+    """``Other Words (LF)`` in the scope."""
+    bracket, meaning = f"({squash(proof['acronym'])})", squash(proof["value"])
+    for number in range(*scope):
+        text = pages[number].squashed
+        found = text.find(bracket)
+        while found > 0:
+            if text[found - 1].isalpha() and not text.endswith(meaning, 0, found):
+                return Finding(rival=f"page {number}: {proof['acronym']!r} stands for something else, too")
+            found = text.find(bracket, found + 1)
+    return Finding()
+
+
+def _place(proof: Proof, pages: Sequence[PageText], scope: Span) -> Finding:
+    """A text that stands on its page and, as far as its beginning goes, on no other page of the scope."""
+    text = squash(proof["value"])
+    if text not in pages[proof["page"]].squashed:
+        return Finding(missing=f"page {proof['page']} does not hold this text")
+    begin = text[:40]
+    for number in range(*scope):
+        if number != proof["page"] and begin in pages[number].squashed:
+            return Finding(rival=f"page {number} holds {proof['value'][:40]!r}, too")
+    return Finding()
+
+
+FAR_FROM_EDGE = 500
+"""Most characters of footnotes and running lines between a page's edge and a sentence that turns it."""
+
+
+def _page_break(proof: Proof, pages: Sequence[PageText], scope: Span) -> Finding:
+    """A sentence that begins at the end of its page and ends at the top of the next."""
+    first, second = proof["pages"]
+    begin, end = squash(proof["begin"]), squash(proof["value"])
+    upper, lower = pages[first].squashed, pages[second].squashed
+    at, after = upper.rfind(begin), lower.find(end)
+    if at < 0 or len(upper) - at - len(begin) > FAR_FROM_EDGE:
+        return Finding(missing=f"page {first} does not end with {proof['begin'][:40]!r}")
+    if after < 0 or after > FAR_FROM_EDGE:
+        return Finding(missing=f"page {second} does not begin with {proof['value'][:40]!r}")
+    others = sum(pages[number].squashed.count(begin) for number in range(*scope)) - 1
+    return Finding(rival=f"{proof['begin'][:40]!r} stands {others + 1} times in the scope" if others else "")
 
 
 def _list(proof: Proof, pages: Sequence[PageText], scope: Span) -> Finding:
@@ -176,7 +228,19 @@ FACTS: dict[str, Callable[[Proof, Sequence[PageText], Span], Finding]] = {
     "term_pages": _term,
     "term_count": _term,
     "phrase": _phrase,
+    "place": _place,
+    "page_break": _page_break,
 }
+
+
+def operand_scope(operation: str, operand: Proof, scope: Span) -> Span:
+    """Where an operand must have no rival: on its own page, which the question names, or in the whole scope."""
+    whole = ("caption", "place", "term_pages") if operation not in _SEARCHED else ("caption", "place", "heading")
+    return scope if operand["operation"] in whole else (operand["page"], operand["page"] + 1)
+
+
+_SEARCHED = ("page_gap", "page_numbers")
+"""Operations whose answer is where something stands."""
 
 
 def operand_pages(proof: Proof) -> list[int]:
@@ -188,51 +252,19 @@ def operand_pages(proof: Proof) -> list[int]:
     return [proof["page"]]
 
 
-def _numbers(values: Sequence[str], english: bool) -> list[Decimal] | str:
-    """The values as numbers of one unit, or why they are none."""
-    parsed = [parse_quantity(value, english) for value in values]
-    numbers = [quantity for quantity in parsed if quantity is not None]
-    if len(numbers) < len(values):
-        return "an operand is no number"
-    if len({unit for _, unit in numbers}) > 1:
-        return f"units differ: {sorted({unit for _, unit in numbers})}"
-    return [value for value, _ in numbers]
-
-
-def recompute(proof: Proof, pages: Sequence[PageText], scope: Span, english: bool) -> Answer | Decimal | None:
-    """The answer that follows from a proof whose facts were checked; None if the proof does not give one.
-
-    Raises:
-        ValueError: saying why the computation cannot be done.
-    """
-    operation = proof["operation"]
-    if operation in _OF_FACT:
-        return _OF_FACT[operation](proof)
-    if operation in FACTS:
-        return None if operation == "cloze" and parse_number(proof["value"], english) is None else str(proof["value"])
-    if operation in _OVER_PLACES:
-        return _OVER_PLACES[operation](proof["operands"])
-    if operation in _OVER_FACTS:
-        return _OVER_FACTS[operation]([str(operand["value"]) for operand in proof["operands"]], english)
-    if operation in _OVER_COLUMN:
-        values = _numbers([row[proof["column"]] for row in proof["rows"]], english)
-        if isinstance(values, str):
-            raise ValueError(values)
-        return _OVER_COLUMN[operation]([row[0] for row in proof["rows"]], values, proof)
-    raise ValueError(f"unknown operation {operation!r}")
-
-
 def check_table(proof: Proof, pages: Sequence[PageText]) -> Finding:
     """Whether all rows of a column's proof stand on the page, and no other line between them."""
     page = pages[proof["page"]]
     found = _rows(proof["header"], proof["rows"], page)
     if found.missing:
         return found
-    wanted = [fold(" ".join(row)) for row in proof["rows"]]
-    places = [page.lines.index(line) for line in wanted if line in page.lines]
-    if len(places) == len(wanted):
-        between = page.lines[min(places) : max(places) + 1]
-        extra = [line for line in between if line not in wanted]
+    wanted = [squash("".join(row)) for row in proof["rows"]]
+    places = [next((i for i, line in enumerate(page.squashed_rows) if row in line), -1) for row in wanted]
+    if -1 not in places:
+        if places != sorted(set(places)):
+            return Finding(rival="the rows do not stand below one another in this order")
+        between = range(places[0], places[-1] + 1)
+        extra = [page.rows[i] for i in between if i not in places]
         if extra:
             return Finding(rival=f"a line between the rows is no row: {extra[0][:60]!r}")
     for row in proof["rows"]:
@@ -240,78 +272,3 @@ def check_table(proof: Proof, pages: Sequence[PageText]) -> Finding:
         if rival:
             return Finding(rival=rival)
     return Finding()
-
-
-def _quantities(values: Sequence[str], english: bool) -> list[Decimal]:
-    numbers = _numbers(values, english)
-    if isinstance(numbers, str):
-        raise ValueError(numbers)
-    return numbers
-
-
-def _days(values: Sequence[str]) -> Decimal:
-    dates = [parse_date(value) for value in values]
-    if len(dates) != 2 or dates[0] is None or dates[1] is None:
-        raise ValueError("an operand is no date")
-    return Decimal(abs((dates[0] - dates[1]).days))
-
-
-def _two(values: Sequence[Decimal]) -> Decimal:
-    if len(values) != 2:
-        raise ValueError("a difference has two operands")
-    return abs(values[0] - values[1])
-
-
-_OVER_FACTS: dict[str, Callable[[Sequence[str], bool], Answer | Decimal]] = {
-    "collect": lambda values, english: list(values),
-    "count": lambda values, english: len(values),
-    "sum": lambda values, english: sum(_quantities(values, english), Decimal(0)),
-    "difference": lambda values, english: _two(_quantities(values, english)),
-    "days": lambda values, english: _days(values),
-    "largest": lambda values, english: max(_quantities(values, english)),
-    "smallest": lambda values, english: min(_quantities(values, english)),
-}
-
-
-_OF_FACT: dict[str, Callable[[Proof], Answer]] = {
-    "caption_label": lambda proof: str(proof["label"]),
-    "heading": lambda proof: str(proof.get("number") or proof["value"]),
-    "list_item": lambda proof: str(proof["items"][proof["index"]]),
-    "list_length": lambda proof: len(proof["items"]),
-    "term_pages": lambda proof: [str(page + 1) for page in proof["pages"]],
-    "term_count": lambda proof: len(proof["pages"]),
-}
-
-
-def _in_order(operands: Sequence[Proof]) -> list[str]:
-    return [str(operand["value"]) for operand in sorted(operands, key=lambda operand: operand["blocks"][0])]
-
-
-def _gap(operands: Sequence[Proof]) -> int:
-    if len(operands) != 2:
-        raise ValueError("a distance has two operands")
-    return abs(int(operands[0]["page"]) - int(operands[1]["page"]))
-
-
-_OVER_PLACES: dict[str, Callable[[Sequence[Proof]], Answer]] = {
-    "order": _in_order,
-    "page_gap": _gap,
-    "page_numbers": lambda operands: [str(operand["page"] + 1) for operand in operands],
-    "labels": lambda operands: [str(operand["label"]) for operand in operands],
-}
-
-
-def _arg(keys: Sequence[str], values: Sequence[Decimal], best: Decimal) -> str:
-    if values.count(best) != 1:
-        raise ValueError("more than one row has this value")
-    return keys[values.index(best)]
-
-
-_OVER_COLUMN: dict[str, Callable[[Sequence[str], Sequence[Decimal], Proof], Answer | Decimal]] = {
-    "column_argmax": lambda keys, values, proof: _arg(keys, values, max(values)),
-    "column_argmin": lambda keys, values, proof: _arg(keys, values, min(values)),
-    "column_sum": lambda keys, values, proof: sum(values, Decimal(0)),
-    "column_mean": lambda keys, values, proof: sum(values, Decimal(0)) / len(values),
-    "column_range": lambda keys, values, proof: max(values) - min(values),
-    "column_count": lambda keys, values, proof: sum(value > Decimal(str(proof["threshold"])) for value in values),
-}

@@ -4,44 +4,51 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
-from ..blocks import Document
+from ..blocks import Document, Page
 from .text import contains_words, fold, squash
 
 _BULLETS = "•·▪■*◦–- "
 
 
 class PageText:
-    """One page: ``lines`` folded, without bullets; ``folded`` in one piece; ``squashed`` without spaces."""
+    """One page: ``lines`` folded, without bullets; ``folded`` in one piece; ``squashed`` without spaces.
 
-    def __init__(self, text: str) -> None:
+    Args:
+        text: The page's text in the extractor's order, one layout line a line.
+        rows: The same runs of text ordered by their places: one line a baseline, from left to right. It differs from
+            ``text`` where a table was drawn column by column, and where two columns of text stand side by side.
+    """
+
+    def __init__(self, text: str, rows: str = "") -> None:
         self._text = text
-        self._lines: list[str] | None = None
-        self._folded: str | None = None
-        self._squashed: str | None = None
+        self._rows = rows
 
-    @property
+    @cached_property
     def lines(self) -> list[str]:
         """Folded layout lines without leading bullets."""
-        if self._lines is None:
-            folded = (fold(line).lstrip(_BULLETS) for line in self._text.split("\n"))
-            self._lines = [line for line in folded if line]
-        return self._lines
+        return _lines(self._text)
 
-    @property
+    @cached_property
+    def rows(self) -> list[str]:
+        """Folded lines by baseline; ``lines`` where the extractor gives no places."""
+        return _lines(self._rows) if self._rows else self.lines
+
+    @cached_property
     def folded(self) -> str:
         """All of the page in one line."""
-        if self._folded is None:
-            self._folded = fold(self._text)
-        return self._folded
+        return fold(self._text)
 
-    @property
+    @cached_property
     def squashed(self) -> str:
         """All of the page without spaces and hyphens."""
-        if self._squashed is None:
-            self._squashed = squash(self._text)
-        return self._squashed
+        return squash(self._text)
+
+    @cached_property
+    def squashed_rows(self) -> list[str]:
+        """``rows`` without spaces and hyphens."""
+        return [squash(row) for row in self.rows]
 
     def holds(self, text: str) -> bool:
         """Whether the page holds a text: a short one between word limits, a long one across line ends too."""
@@ -50,27 +57,37 @@ class PageText:
             return False
         return contains_words(self.folded, needle) or (len(needle) >= 10 and squash(text) in self.squashed)
 
+    def holds_row(self, cells: Sequence[str]) -> bool:
+        """Whether the cells stand next to one another, in this order, in one row."""
+        whole = squash("".join(cells))
+        return whole in self.squashed or any(whole in row for row in self.squashed_rows)
 
-def page_texts_of(document: Document) -> list[str]:
-    """The text of every page from its blocks, running headers and footers included, one layout line a line."""
-    return [
-        "\n".join(line for block in page.blocks for line in (block.lines or [block.text])) for page in document.pages
-    ]
+
+def _lines(text: str) -> list[str]:
+    folded = (fold(line).lstrip(_BULLETS) for line in text.split("\n"))
+    return [line for line in folded if line]
+
+
+def page_text_of(page: Page) -> PageText:
+    """The text of a page from its blocks, running headers and footers included."""
+    return PageText("\n".join(line for block in page.blocks for line in (block.lines or [block.text])))
 
 
 _LAST: list[tuple[Document, list[PageText]]] = []
 
 
-def pages_of(document: Document, page_texts: Sequence[str] | None) -> list[PageText]:
-    """Views of all pages; those of the last document's own blocks are kept."""
-    if page_texts is not None:
-        return [PageText(text) for text in page_texts]
+def pages_of(document: Document, pages: Sequence[str] | Sequence[PageText] | None) -> Sequence[PageText]:
+    """Views of all pages, whatever form the caller has; those of the last document's own blocks are kept."""
+    if pages is not None:
+        if isinstance(pages, list):
+            return [page if isinstance(page, PageText) else PageText(page) for page in pages]
+        return pages  # type: ignore[return-value]  # a SecondText, which reads its pages when they are asked for
     if not _LAST or _LAST[0][0] is not document:
-        _LAST[:] = [(document, [PageText(text) for text in page_texts_of(document)])]
+        _LAST[:] = [(document, [page_text_of(page) for page in document.pages])]
     return _LAST[0][1]
 
 
 @lru_cache(maxsize=512)
 def field_pattern(key: str) -> re.Pattern[str]:
-    """Matches ``key: value`` in a folded line; group 1 is the value."""
-    return re.compile(rf"(?<!\w){re.escape(fold(key))}\s?:\s*(\S.*)")
+    """Matches ``key: value`` in a folded line; group 1 is the value, "" where it stands in other lines."""
+    return re.compile(rf"(?<!\w){re.escape(fold(key))}\s?:\s*(\S.*|\Z)")

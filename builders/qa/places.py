@@ -74,10 +74,14 @@ class TableFact:
 
 @dataclass(frozen=True, slots=True)
 class ListFact:
-    """A list of items (without their bullets), and the line that introduces it, without its colon."""
+    """A list of items (without their bullets), and the sentence or heading above it, without its colon.
+
+    The list takes the blocks from ``block`` to ``last``.
+    """
 
     page: int
     block: int
+    last: int
     lead: str
     items: list[str]
 
@@ -101,3 +105,24 @@ class Footnote:
     block: int
     marker: str
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """A whole sentence that stands once; ``before`` is the sentence right before it in its block, if usable."""
+
+    page: int
+    block: int
+    text: str
+    before: str
+
+
+@dataclass(frozen=True, slots=True)
+class PageBreak:
+    """A sentence that begins on ``page`` (in ``block``) and ends on the next one (in ``below``)."""
+
+    page: int
+    block: int
+    below: int
+    begin: str
+    end: str

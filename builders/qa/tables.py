@@ -34,7 +34,7 @@ def find_tables(body: Body, captions: Sequence[Caption]) -> list[TableFact]:
         rows = [[" ".join(cell.split()) for cell in row] for row in block.rows[1:]]
         if len({fold(cell) for cell in header}) < len(header) or any(not _names_column(cell) for cell in header[1:]):
             continue
-        if not header[0]:
+        if not header[0] or _like_data(header, rows):
             continue
         caption = _caption(block.box, [c for c in captions if c.page == page and c.kind == "table"], boxes)
         if caption is not None and labels[caption.label] == 1:
@@ -51,6 +51,18 @@ def find_tables(body: Body, captions: Sequence[Caption]) -> list[TableFact]:
         if sum(clean) >= 2:
             found.append(TableFact(page, position, label, title, name, header, rows, clean))
     return found
+
+
+_MARKS = re.compile(r"[\d._/@\\]")
+
+
+def _like_data(header: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
+    """Whether the first row looks like the others: where most cells of a column hold digits or marks, so does it."""
+    for column, cell in enumerate(header):
+        marked = sum(_MARKS.search(row[column]) is not None for row in rows)
+        if _MARKS.search(cell) and 2 * marked > len(rows) and (column == 0 or cell[-1:].isdigit()):
+            return True
+    return False
 
 
 def _names_column(text: str) -> bool:

@@ -56,27 +56,49 @@ def find_acronyms(body: Body) -> list[Term]:
 
 _DEFINITION = re.compile(
     r"(?:(?:An?|The term|The)\s+)?[\"“'‘]?(?P<term>[A-Za-z][\w'’-]*(?:\s[\w'’-]+){0,4}?)[\"”'’]?\s+"
-    r"(?P<frame>is defined as|are defined as|is defined to be|refers to|stands for|is short for)\s+"
+    r"(?P<frame>is defined as|are defined as|is defined to be|refers to|stands for|is short for|denotes)\s+"
     r"(?P<meaning>[^\W\d_].{10,180})\.\Z"
 )
-_NO_TERM = re.compile(r"(?:it|this|that|these|those|which|they|he|she|we|there|here|what|each|one)\b", re.IGNORECASE)
+_IS_A = re.compile(
+    r"(?:An? (?P<generic>[a-zA-Z][\w-]*(?: [a-zA-Z][\w-]*){0,2}?)|(?P<name>[A-Z][\w-]{2,}))"
+    r" is (?P<meaning>an? .{15,140})\.\Z"
+)
+"""``A valve is a ...``, ``TikZ is a ...``: a kind or a name, not a thing that the text spoke of before."""
+_FRAME = re.compile(r"\b(?:defined|refers|stands|short for|denotes|is an?)\b")
+_NO_TERM_WORDS = (
+    "it this that these those which they he she we there here what each one if when but and or as since because"
+    " although while so then thus hence however another note in on for at by with from all some any no both its their"
+    " our my your of course following above latter former first second only main same other result problem reason case"
+    " below next last"
+)
+_NO_TERM = re.compile(rf"(?:{'|'.join(_NO_TERM_WORDS.split())}|\w+ly|\w+ing)\b", re.IGNORECASE)
+_NO_MEANING = re.compile(
+    r"[;:]|, (?:but|and|so|while)\b|\ban? (?:bit|lot|must|problem|good|bad|pity|shame)\b|\b(?:this|it|they)\b"
+)
 
 
 def find_definitions(body: Body) -> list[Term]:
-    """Whole sentences of the form ``A term is defined as meaning.``; English only."""
+    """Whole sentences of the form ``A term is defined as meaning.`` or ``A term is a ...``; English only."""
     found = []
     for page, position, block in body:
         if block.kind not in ("paragraph", "list") or not _FRAME.search(block.text):
             continue
         for sentence in sentences(block.text.replace("\n", " ")):
-            match = _DEFINITION.match(sentence)
-            if match and plain_text(sentence) and not _NO_TERM.match(match["term"]) and len(match["term"]) >= 3:
-                found.append(Term(page, position, match["term"], match["meaning"], sentence))
+            if not plain_text(sentence):
+                continue
+            match, kind = _DEFINITION.match(sentence), _IS_A.match(sentence)
+            if match:
+                term, meaning = match["term"], match["meaning"]
+            elif kind and not _NO_MEANING.search(kind["meaning"]):
+                term, meaning = kind["generic"] or kind["name"], kind["meaning"]
+            else:
+                continue
+            if len(term) >= 3 and not _NO_TERM.match(term):
+                found.append(Term(page, position, term, meaning, sentence))
     counts = Counter(fold(term.term) for term in found)
     return [term for term in found if counts[fold(term.term)] == 1]
 
 
-_FRAME = re.compile(r"\b(?:defined|refers|stands|short for)\b")
 _MARKER = re.compile(r"(\d{1,3}|[⁰¹²³⁴-⁹]{1,3})[.)]?\s*(?=[^\W\d_\s]|[\"“(])")
 _DIGITS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
 

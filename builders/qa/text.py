@@ -127,6 +127,7 @@ _ABBREVIATIONS = (
     "|abb|bd|s|hrsg|usw|ggf|evtl|abs|art|m|mm|mme"
 )
 _NOT_END = re.compile(rf"(?:\b(?:{_ABBREVIATIONS})|\b[A-Za-z]|\b(?:[A-Za-z]\.)+[A-Za-z])\Z", re.IGNORECASE)
+_MEASURE = re.compile(r"\d\s?(?:m|mm|s|min|in)\Z")  # "8 mm." ends a sentence
 _END = re.compile(r"[.!?][\"'”’)\]]*\s+(?=[\"'“‘(\[]*[A-ZÀ-ÞА-Я0-9])")
 
 
@@ -134,7 +135,8 @@ def sentences(text: str) -> list[str]:
     """Sentences of running text in a Latin or Cyrillic script; careful with abbreviations and initials."""
     found, start = [], 0
     for match in _END.finditer(text):
-        if text[match.start()] == "." and _NOT_END.search(text, start, match.start()):
+        abbreviated = text[match.start()] == "." and _NOT_END.search(text, start, match.start())
+        if abbreviated and not _MEASURE.search(text, start, match.start()):
             continue
         found.append(text[start : match.end()].strip())
         start = match.end()
@@ -143,7 +145,7 @@ def sentences(text: str) -> list[str]:
 
 
 _SOUP = re.compile(
-    r"[\\{}<>_^~|=@#\ufffd\x00-\x1f\ue000-\uf8ff∑∫√∈∀∃≤≥≠±×÷⇒→←∞∂∇⊂⊆∪∩]|\s[*/+]\s|::|//|\(\)|\$\$|%%|[(,]\s*\)"
+    r"[\\{}<>_^~|=@#´¨ˆ˜¸\ufffd\x00-\x1f\ue000-\uf8ff∑∫√∈∀∃≤≥≠±×÷⇒→←∞∂∇⊂⊆∪∩]|\s[*/+]\s|::|//|\(\)|\$\$|%%|[(,]\s*\)"
 )
 _UNBALANCED = ("()", "[]", "“”")
 

@@ -12,10 +12,25 @@ from typing import Any
 from mmprolong_data.schema import ANSWER_FORMATS, EVIDENCE_SOURCES, VQA_CONFIGS
 
 from ..blocks import Document
-from .operations import FACTS, Finding, check_fact, check_table, operand_pages, recompute
+from .asked import not_asked
+from .computing import recompute
+from .layout_proofs import check_layout
+from .operations import FACTS, Finding, check_fact, check_table, operand_pages, operand_scope
 from .page_text import PageText, pages_of
 from .protocol import Answer, Candidate
 from .text import contains_words, fold, parse_number
+
+CHECKS = {
+    "format": "the answer has its format, and pages, sources and ranges are possible ones",
+    "anchor": "the question names the pages or the section that it is about",
+    "evidence": "the evidence lies in the segment and in what the question names, on as many pages as its config asks",
+    "question": "the question names what its proof stands on",
+    "answer": "the facts stand on the evidence pages, in the text of a second extractor",
+    "rival": "no other value answers the question within its scope",
+    "recompute": "the answer follows from the facts",
+    "leak": "the question does not give the answer away",
+}
+"""Every check, in order, and what it asks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +43,7 @@ class Verdict:
 
 
 def verify_candidate(
-    candidate: Candidate, document: Document, page_texts: Sequence[str] | None = None
+    candidate: Candidate, document: Document, page_texts: Sequence[str] | Sequence[PageText] | None = None
 ) -> list[Verdict]:
     """Check a candidate. It is good if every verdict is ``ok``; a failed check of the form ends the list.
 
@@ -36,8 +51,8 @@ def verify_candidate(
         candidate: From any generator. A proof that ``operations`` knows is checked fact by fact and recomputed; without
             one, the answer has to stand on the evidence pages.
         document: Its document.
-        page_texts: The text of every page, one layout line a line; by default that of the blocks. A second extractor's
-            text makes the check independent of the parser.
+        page_texts: The text of every page, one layout line a line, or a ``SecondText``: a second extractor makes the
+            check independent of the parser. By default that of the blocks.
     """
     form = _form(candidate, document)
     if form:
@@ -83,16 +98,21 @@ def _form(candidate: Candidate, document: Document) -> str:
 
 
 _QUOTED = re.compile(r"“[^”]*”")
-_PAGES = re.compile(r"\bpages?\s+((?:\d+(?:\s?[-–]\s?\d+)?(?:,\s*|\s+and\s+|\s+or\s+|\s+to\s+)?)+)", re.IGNORECASE)
-_RANGE = re.compile(r"(\d+)(?:\s?(?:[-–]|to)\s?(\d+))?")
-_UNANCHORED = re.compile(r"\b(?:the|this|whole|entire)\s+(?:whole\s+|entire\s+)?(?:document|file|pdf)\b", re.IGNORECASE)
+_NUMBER_LIST = r"(?:\d+(?:\s?[-–]\s?\d+)?(?:,\s*|、|\s+(?:and|or|to|und|oder|bis|et|ou|à)\s+|[和至])?)+"
+_PAGES = re.compile(rf"\b(?:pages?|Seiten?)\s+({_NUMBER_LIST})|第\s?({_NUMBER_LIST})\s?页", re.IGNORECASE)
+_RANGE = re.compile(r"(\d+)(?:\s?(?:[-–至]|to|bis|à)\s?(\d+))?")
+_UNANCHORED = re.compile(
+    r"\b(?:the|this|whole|entire)\s+(?:whole\s+|entire\s+)?(?:document|file|pdf)\b|\b(?:le|ce|du) document\b"
+    r"|\b(?:das|im|dem|des|dieses) (?:\w+ )?(?:Dokuments?|PDF)\b|(?:整[个篇份]|本)(?:文[档件]|论文)|全文",
+    re.IGNORECASE,
+)
 
 
 def _named_pages(question: str) -> set[int]:
     """0-based pages that a question names outside of quotations."""
     named: set[int] = set()
     for match in _PAGES.finditer(_QUOTED.sub("“”", question)):
-        for first, last in _RANGE.findall(match[1]):
+        for first, last in _RANGE.findall(match[1] or match[2]):
             if int(last or first) - int(first) <= 5000:
                 named.update(range(int(first) - 1, int(last or first)))
     return named
@@ -138,16 +158,18 @@ def _known(proof: dict[str, Any]) -> bool:
 
 
 def _proof(candidate: Candidate, pages: Sequence[PageText], english: bool) -> Iterator[tuple[str, str]]:
-    """The checks ``answer``, ``rival`` and ``recompute``."""
+    """The checks ``question``, ``answer``, ``rival`` and ``recompute``."""
     proof = candidate.proof
     if not _known(proof):
         yield "answer", _stands(candidate, pages)
         return
+    missing = not_asked(proof, candidate.question)
+    yield "question", f"it does not name {missing[:60]!r}, which its proof stands on" if missing else ""
     findings = list(_findings(candidate, proof, pages))
     yield "answer", next((finding.missing for finding in findings if finding.missing), "")
     yield "rival", next((finding.rival for finding in findings if finding.rival), "")
     try:
-        result = recompute(proof, pages, candidate.scope, english)
+        result = recompute(proof, english)
     except ValueError as error:
         yield "recompute", str(error)
         return
@@ -158,9 +180,8 @@ def _proof(candidate: Candidate, pages: Sequence[PageText], english: bool) -> It
 def _findings(candidate: Candidate, proof: dict[str, Any], pages: Sequence[PageText]) -> Iterator[Finding]:
     if "operands" in proof:
         for operand in proof["operands"]:
-            # The question names each of these pages: a value elsewhere is no rival.
-            scope = candidate.scope if operand["operation"] == "caption" else (operand["page"], operand["page"] + 1)
-            yield check_fact(operand, pages, scope)
+            yield check_fact(operand, pages, operand_scope(proof["operation"], operand, candidate.scope))
+        yield check_layout(proof, pages, candidate.scope)
     elif proof["operation"] in FACTS:
         yield check_fact(proof, pages, candidate.scope)
     elif "rows" in proof:
@@ -191,6 +212,9 @@ def _stands(candidate: Candidate, pages: Sequence[PageText]) -> str:
 _LABEL = re.compile(r"\b(?:table|figure|fig\.|tab\.|listing|section|chapter|footnote|item)\s+[\d.]+\b", re.IGNORECASE)
 
 
+_VALUES = ("cloze", "field", "cell")
+
+
 def _leak(candidate: Candidate) -> str:
     """Whether the question gives its answer away. Choices that it offers are no leak (``proof["choices"]``)."""
     question = candidate.question
@@ -200,7 +224,8 @@ def _leak(candidate: Candidate) -> str:
     answer = candidate.answer
     if isinstance(answer, (int, float)):
         bare = _LABEL.sub(" ", _PAGES.sub(" ", question))
-        forms = {str(answer), f"{answer:,}", str(candidate.proof.get("value", answer))}
+        printed = candidate.proof.get("value", answer) if candidate.proof.get("operation") in _VALUES else answer
+        forms = {str(answer), f"{answer:,}", str(printed)}
         if any(contains_words(bare, form) for form in forms):
             return f"the question holds the number {answer}"
         return ""

@@ -18,6 +18,7 @@ from mmprolong_data.shards import read_sample
 
 from ..blocks import Document
 from ..card import PURPOSES
+from ..qa.verify import CHECKS
 from ..reasons import DOCUMENT_REASONS, SAMPLE_REASONS
 from ..seeding import stable_int
 from ..workspace import write_atomically
@@ -78,6 +79,7 @@ def write_report(root: Path, *, documents: Mapping[str, Document] | None = None)
         languages=statistics.counts("language"),
         reasons=DOCUMENT_REASONS,
         sample_reasons=SAMPLE_REASONS,
+        checks=CHECKS,
         left_out=statistics.left_out(LEFT_OUT_ROWS),
         blocks=_block_pages(root, statistics, documents or {}),
         colours=KIND_COLOURS,

@@ -13,6 +13,7 @@ from ...segments import Segment
 from ..facts import FactIndex
 from ..places import Place
 from ..protocol import Answer
+from .wordings import Language
 
 _FRACTION = re.compile(r"[.,]\d{1,2}\Z")
 Span = tuple[int, int]
@@ -21,10 +22,39 @@ Span = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """An anchor: the words for it (to stand inside a sentence) and the pages that they name."""
+    """An anchor: the English words for it (to stand inside a sentence) and the pages that they name.
+
+    ``kind`` (``page``, ``pages``, ``section``, ``table``) and ``name`` say the same to other languages.
+    """
 
     words: str
     scope: Span
+    kind: str = ""
+    name: str = ""
+
+    def spoken(self, language: Language | None) -> str | None:
+        """The words in a language (None: English); None if it has none for this kind."""
+        if language is None or not self.words:
+            return self.words
+        kind = "only_table" if self.kind == "table" and not self.name else self.kind
+        form = getattr(language, kind, None)
+        if not kind or not isinstance(form, str):
+            return None
+        return form.format(a=self.scope[0] + 1, b=self.scope[1], name=self.name)
+
+
+class Names(str):
+    """An enumeration in English that knows its entries."""
+
+    __slots__ = ("entries",)
+    entries: tuple[str, ...]
+
+    def spoken(self, language: Language | None) -> str:
+        """The enumeration in a language (None: English)."""
+        if language is None or len(self.entries) == 1:
+            return str(self)
+        separator = "、" if language.last == "、" else ", "
+        return f"{separator.join(self.entries[:-1])}{language.last}{self.entries[-1]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +95,12 @@ class Family(ABC):
 
 def on_page(page: int) -> Where:
     """The anchor of one 0-based page."""
-    return Where(f"on page {page + 1}", (page, page + 1))
+    return Where(f"on page {page + 1}", (page, page + 1), "page")
 
 
 def on_pages(start: int, end: int) -> Where:
     """The anchor of 0-based pages ``start`` to ``end`` (exclusive), at least two."""
-    return Where(f"on pages {start + 1}-{end}", (start, end))
+    return Where(f"on pages {start + 1}-{end}", (start, end), "pages")
 
 
 def in_section(facts: FactIndex, place: Place, segment: Segment) -> list[Where]:
@@ -78,7 +108,7 @@ def in_section(facts: FactIndex, place: Place, segment: Segment) -> list[Where]:
     section = facts.section_of(place)
     if section is None or section.pages[0] < segment.start or section.pages[1] > segment.end:
         return []
-    return [Where(f"in the section “{section.title}”", section.pages)]
+    return [Where(f"in the section “{section.title}”", section.pages, "section", section.title)]
 
 
 def inside(segment: Segment, page: int) -> bool:
@@ -86,15 +116,17 @@ def inside(segment: Segment, page: int) -> bool:
     return segment.start <= page < segment.end
 
 
-def page_list(pages: Sequence[int]) -> str:
+def page_list(pages: Sequence[int]) -> Names:
     """``7``, ``7 and 21``, ``7, 21 and 30`` (1-based)."""
-    numbers = [str(page + 1) for page in pages]
-    return numbers[0] if len(numbers) == 1 else f"{', '.join(numbers[:-1])} and {numbers[-1]}"
+    return name_list([str(page + 1) for page in pages])
 
 
-def name_list(names: Sequence[str]) -> str:
+def name_list(names: Sequence[str]) -> Names:
     """``A``, ``A and B``, ``A, B and C``."""
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+    text = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+    joined = Names(text)
+    joined.entries = tuple(names)
+    return joined
 
 
 def number_answer(value: Decimal, printed: str = "") -> tuple[int | float, str]:

@@ -13,7 +13,7 @@ from .base import Draft, Family, in_section, inside, on_page
 from .proofs import caption_proof
 
 
-def _captions(facts: FactIndex, segment: Segment) -> list[Caption]:
+def unique_captions(facts: FactIndex, segment: Segment) -> list[Caption]:
     """Captions of the segment whose label and title no other caption of the file has."""
     labels = Counter(caption.label for caption in facts.captions)
     titles = Counter(fold(caption.title) for caption in facts.captions)
@@ -44,7 +44,7 @@ class CaptionText(Family):
 
     def drafts(self, facts: FactIndex, segment: Segment) -> Iterator[Draft]:
         """One draft a caption."""
-        for caption in _captions(facts, segment):
+        for caption in unique_captions(facts, segment):
             anchors = [on_page(caption.page), *in_section(facts, (caption.page, caption.block), segment)]
             proof = caption_proof(caption)
             yield Draft(
@@ -69,7 +69,7 @@ class CaptionLabel(Family):
 
     def drafts(self, facts: FactIndex, segment: Segment) -> Iterator[Draft]:
         """One draft a caption."""
-        for caption in _captions(facts, segment):
+        for caption in unique_captions(facts, segment):
             if fold(caption.label) in fold(caption.title):
                 continue
             anchors = [on_page(caption.page), *in_section(facts, (caption.page, caption.block), segment)]

@@ -16,7 +16,7 @@ class ClozeNumber(Family):
 
     name = "cloze_number"
     config = "extract_single"
-    weight = 0.7
+    weight = 1.0
     wordings = (
         "{Where}, fill in the missing number: “{sentence}”",
         "Which number completes this sentence {where}: “{sentence}”",

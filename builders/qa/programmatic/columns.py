@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from itertools import pairwise
 
 from ...segments import Segment
@@ -21,6 +22,19 @@ def columns_of(facts: FactIndex, segment: Segment) -> Iterator[Column]:
     for table in facts.tables:
         if inside(segment, table.page):
             yield from number_columns(table, facts.english)
+
+
+_NO_SUM = re.compile(
+    r"%|percent|rate|ratio|accura|precision|recall|score|auc\b|f1|average|mean\b|speed|density|temperature|age\b|rank|year"
+    r"|index|率|度|分数|prozent|anteil|moyenne|taux",
+    re.IGNORECASE,
+)
+"""Names of columns whose values may be compared, not added."""
+
+
+def _adds_up(column: Column) -> bool:
+    """Whether a column's values have a total that means something."""
+    return column.unit not in _NO_TOTAL and not _NO_SUM.search(column.name) and not _years(column)
 
 
 def _years(column: Column) -> bool:
@@ -44,12 +58,40 @@ class ColumnSum(Family):
     def drafts(self, facts: FactIndex, segment: Segment) -> Iterator[Draft]:
         """One draft for each column of 3 to 15 rows that may be added."""
         for column in columns_of(facts, segment):
-            if len(column.values) > 15 or column.unit in _NO_TOTAL or _years(column):
+            if len(column.values) > 15 or not _adds_up(column):
                 continue
             answer, answer_format = number_answer(sum(column.values, Decimal(0)))
             proof = column_proof("column_sum", column)
             pages, anchors = [column.table.page], [table_anchor(column.table)]
             yield Draft({"column": column.name}, answer, answer_format, pages, ["Table"], proof, anchors)
+
+
+class ColumnShare(Family):
+    """The share of one row in a column's total, in percent with one decimal."""
+
+    name = "column_share"
+    config = "reasoning"
+    weight = 1.3
+    wordings = (
+        "{Where}, what percentage of the total of “{column}” does “{row}” make up? Round to one decimal.",
+        "What share of the sum of the column “{column}” {where} falls to “{row}”, in percent with one decimal?",
+        "Divide the “{column}” value of “{row}” {where} by the column's total. Give the percentage to one decimal.",
+        "{Where}, how many percent of all “{column}” belong to “{row}”? Round to one decimal place.",
+        "Add up “{column}” {where}. What percentage of that sum is the value of “{row}”, to one decimal?",
+    )
+
+    def drafts(self, facts: FactIndex, segment: Segment) -> Iterator[Draft]:
+        """One draft a row of a column of 3 to 12 rows that may be added."""
+        for column in columns_of(facts, segment):
+            if len(column.values) > 12 or not _adds_up(column) or min(column.values) <= 0:
+                continue
+            total = sum(column.values, Decimal(0))
+            for index, value in enumerate(column.values):
+                share = (100 * value / total).quantize(Decimal("0.1"), ROUND_HALF_UP)
+                slots = {"column": column.name, "row": column.keys[index]}
+                proof = column_proof("column_share", column) | {"index": index}
+                pages, anchors = [column.table.page], [table_anchor(column.table)]
+                yield Draft(slots, float(share), "Float", pages, ["Table"], proof, anchors)
 
 
 class ColumnMean(Family):

@@ -18,9 +18,9 @@ class Definition(Family):
     weight = 2.0
     wordings = (
         "{Where}, how is “{term}” defined or explained?",
-        "What does “{term}” mean, according to the text {where}?",
+        "What is “{term}”, according to the text {where}?",
         "Quote the explanation of “{term}” {where}.",
-        "Which definition of “{term}” is given {where}?",
+        "How does the text {where} explain what “{term}” is?",
         "{Where} the text says what “{term}” is. What does it say?",
     )
 
@@ -29,6 +29,6 @@ class Definition(Family):
         for term in facts.definitions:
             if inside(segment, term.page):
                 before = term.sentence[: term.sentence.rindex(term.meaning)]
-                proof = phrase_proof(term.page, term.block, term.meaning, before)
+                proof = phrase_proof(term.page, term.block, term.meaning, before) | {"term": term.term}
                 anchors = [on_page(term.page), *in_section(facts, (term.page, term.block), segment)]
                 yield Draft({"term": term.term}, term.meaning, "String", [term.page], ["Text"], proof, anchors)

@@ -10,8 +10,9 @@ from ...seeding import stable_int, stable_unit
 from ...segments import Segment
 from ..facts import FactIndex, facts_of
 from ..protocol import Candidate
-from .base import Draft, Family
+from .base import Draft, Family, Names
 from .registry import FAMILIES
+from .wordings import ALIKE, language_of
 
 PER_FAMILY = 6
 """Most candidates of one family in a segment."""
@@ -21,7 +22,7 @@ MAX_QUESTION = 700
 class ProgrammaticGenerator:
     """Candidates from facts. See ``registry`` for the families."""
 
-    name = "programmatic/1"
+    name = "programmatic/2"
 
     def generate(self, document: Document, segments: Sequence[Segment], config: str, seed: int) -> list[Candidate]:
         """Candidates of one config.
@@ -56,12 +57,18 @@ class ProgrammaticGenerator:
 
 def _word(family: Family, draft: Draft, key: int, segment: Segment, facts: FactIndex) -> Candidate:
     where = draft.anchors[stable_int(key, "anchor") % len(draft.anchors)]
-    wording = family.wordings[stable_int(key, "wording") % len(family.wordings)]
-    first = where.words[:1].upper() + where.words[1:]
-    question = wording.format(where=where.words, Where=first, **draft.slots)
+    language = language_of(facts.document.language)
+    wordings = language.wordings.get(ALIKE.get(family.name, family.name)) if language else None
+    spoken = where.spoken(language)
+    if not wordings or spoken is None:
+        language, wordings, spoken = None, family.wordings, where.words
+    wording = wordings[stable_int(key, "wording") % len(wordings)]
+    slots = {name: slot.spoken(language) if isinstance(slot, Names) else slot for name, slot in draft.slots.items()}
+    first = spoken[:1].upper() + spoken[1:]
+    question = wording.format(where=spoken, Where=first, **slots)
     notes = dict(draft.notes)
     if not facts.english:
-        notes["question_language"] = "en"
+        notes["question_language"] = facts.document.language if language else "en"
     return Candidate(
         config=family.config,
         family=family.name,

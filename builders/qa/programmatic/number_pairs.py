@@ -116,7 +116,7 @@ class LargerNumber(Family):
         """One draft a pair of different numbers."""
         for first, second in _pairs(facts, segment):
             a, b = parse_number(first.number, facts.english), parse_number(second.number, facts.english)
-            if a is None or b is None or a == b or _year(a) or _year(b):
+            if a is None or b is None or a == b or _year(a) or _year(b) or _unit(first) != _unit(second):
                 continue
             answer, answer_format = number_answer(max(a, b))
             pages = [first.page, second.page]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..facts import NamedSection
-from ..places import Caption, FieldFact, ListFact, NumberFact, TableFact
+from ..places import Caption, FieldFact, ListFact, NumberFact, PageBreak, Quote, TableFact
 from ..tables import Column
 
 
@@ -61,6 +61,18 @@ def section_proof(section: NamedSection, title: str) -> dict[str, Any]:
 def phrase_proof(page: int, block: int, value: str, before: str = "") -> dict[str, Any]:
     """A text as printed, after the words that a question quotes."""
     return {"operation": "phrase", "before": before, "value": value, "page": page, "blocks": [[page, block]]}
+
+
+def quote_proof(quote: Quote, text: str) -> dict[str, Any]:
+    """A passage that stands on one page only; ``text`` is what a question quotes of it."""
+    return {"operation": "place", "value": text, "page": quote.page, "blocks": [[quote.page, quote.block]]}
+
+
+def page_break_proof(found: PageBreak) -> dict[str, Any]:
+    """A sentence that turns a page."""
+    pages = [found.page, found.page + 1]
+    blocks = [[found.page, found.block], [found.page + 1, found.below]]
+    return {"operation": "page_break", "begin": found.begin, "value": found.end, "pages": pages, "blocks": blocks}
 
 
 def list_proof(operation: str, fact: ListFact, index: int = -1) -> dict[str, Any]:

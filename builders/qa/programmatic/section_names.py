@@ -24,7 +24,7 @@ class SectionTitle(Family):
 
     name = "section_title"
     config = "extract_single"
-    weight = 0.4
+    weight = 0.35
     wordings = (
         "What is the title of section {number}, which begins {where}?",
         "{Where}, section {number} begins. What is its title?",
@@ -37,7 +37,7 @@ class SectionTitle(Family):
         """One draft a section."""
         for section in numbered(facts, segment):
             page = section.begin[0]
-            proof = section_proof(section, section.bare_title)
+            proof = section_proof(section, section.bare_title) | {"asked": _number(section)}
             slots = {"number": _number(section)}
             yield Draft(slots, section.bare_title, "String", [page], ["Layout"], proof, [on_page(page)])
 
@@ -62,6 +62,6 @@ class SectionNumber(Family):
             if len(section.number) < 2:
                 continue
             page = section.begin[0]
-            proof = section_proof(section, section.title) | {"number": _number(section)}
+            proof = section_proof(section, section.title) | {"number": _number(section), "asked": section.bare_title}
             slots = {"title": section.bare_title}
             yield Draft(slots, _number(section), "String", [page], ["Layout"], proof, [on_page(page)])

@@ -8,7 +8,7 @@ from itertools import combinations
 from ...seeding import stable_int
 from ...segments import Segment
 from ..facts import FactIndex, NamedSection
-from .base import Draft, Family, Where, name_list
+from .base import Draft, Family, Names, Where, name_list
 from .proofs import combined, section_proof
 from .section_names import numbered
 
@@ -16,7 +16,7 @@ MOST = 7
 """Sections of a segment that combinations are made of."""
 
 
-def _quoted(sections: list[NamedSection]) -> str:
+def _quoted(sections: list[NamedSection]) -> Names:
     return name_list([f"“{section.bare_title}”" for section in sections])
 
 
@@ -41,7 +41,7 @@ class SectionPages(Family):
 
     name = "section_pages"
     config = "extract_multi"
-    weight = 0.6
+    weight = 0.45
     wordings = (
         "On which pages do the sections {titles} begin, looking at pages {range}? List the page numbers in this order.",
         "Within pages {range}, on which page does each of the sections {titles} start? List them in this order.",
@@ -68,7 +68,7 @@ class SectionOrder(Family):
 
     name = "section_order"
     config = "reasoning"
-    weight = 0.6
+    weight = 0.5
     wordings = (
         "In which order do these sections begin on pages {range}: {titles}? List them from first to last.",
         "Put the headings {titles} into the order in which they appear on pages {range}.",
@@ -100,7 +100,7 @@ class SectionGap(Family):
 
     name = "section_gap"
     config = "reasoning"
-    weight = 0.6
+    weight = 0.4
     wordings = (
         "How many pages after the heading “{a}” does the heading “{b}” appear, on pages {range}?",
         "On pages {range}, “{a}” and “{b}” begin on different pages. What is the difference of their page numbers?",

@@ -16,7 +16,7 @@ class SentenceEnd(Family):
 
     name = "sentence_end"
     config = "extract_single"
-    weight = 0.5
+    weight = 0.35
     wordings = (
         "{Where}, how does the sentence end that begins with “{begin}”?",
         "Complete the sentence “{begin} ...” as it is printed {where}. Give the missing words only.",

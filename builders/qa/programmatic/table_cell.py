@@ -14,7 +14,8 @@ from .proofs import cell_proof
 
 def table_anchor(table: TableFact) -> Where:
     """The anchor of a table."""
-    return Where(f"in {table.name}", (table.page, table.page + 1))
+    label = table.label if table.name.startswith(table.label) else ""
+    return Where(f"in {table.name}", (table.page, table.page + 1), "table", label)
 
 
 class TableCell(Family):

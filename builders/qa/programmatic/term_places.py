@@ -14,7 +14,7 @@ from .proofs import term_proof
 
 SPANS = (5, 8)
 """Lengths of the page ranges."""
-WORDS = 4
+WORDS = 5
 """Words that are tried a range."""
 _STOP_WORDS = """
 however because therefore without through between another several usually finally example examples section chapter
@@ -30,7 +30,7 @@ _STOP = frozenset(_STOP_WORDS.split())
 Found = tuple[str, list[int], tuple[int, int]]
 
 
-def _finds(facts: FactIndex, segment: Segment) -> list[Found]:
+def finds(facts: FactIndex, segment: Segment) -> list[Found]:
     """(word, its pages, range): words on at least two pages of the range and on not many more than half of it."""
     key = ("term_places", segment.start, segment.end)
     if key not in facts.memo:
@@ -72,7 +72,7 @@ class TermPages(Family):
 
     name = "term_pages"
     config = "extract_multi"
-    weight = 0.6
+    weight = 0.35
     wordings = (
         "On which of the pages {range} does the word “{word}” occur? List the page numbers in ascending order.",
         "List all pages among pages {range} that mention the word “{word}”, in ascending order.",
@@ -83,7 +83,7 @@ class TermPages(Family):
 
     def drafts(self, facts: FactIndex, segment: Segment) -> Iterator[Draft]:
         """A few words a range."""
-        for word, pages, (start, end) in _finds(facts, segment):
+        for word, pages, (start, end) in finds(facts, segment):
             slots = {"word": word, "range": f"{start + 1}-{end}"}
             answer = [str(page + 1) for page in pages]
             proof = term_proof("term_pages", word, pages)
@@ -95,7 +95,7 @@ class TermCount(Family):
 
     name = "term_count"
     config = "reasoning"
-    weight = 0.5
+    weight = 0.35
     wordings = (
         "On how many of the pages {range} does the word “{word}” occur?",
         "How many pages among pages {range} contain the word “{word}”?",
@@ -106,7 +106,7 @@ class TermCount(Family):
 
     def drafts(self, facts: FactIndex, segment: Segment) -> Iterator[Draft]:
         """A few words a range."""
-        for word, pages, (start, end) in _finds(facts, segment):
+        for word, pages, (start, end) in finds(facts, segment):
             slots = {"word": word, "range": f"{start + 1}-{end}"}
             proof = term_proof("term_count", word, pages)
             yield Draft(slots, len(pages), "Integer", pages, ["Text"], proof, [Where("", (start, end))])
