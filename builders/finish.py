@@ -117,7 +117,7 @@ def _publish(
             for config, reason in reasons.items():
                 shortfalls.setdefault(config, Counter())[reason] += 1
     rejected: dict[str, Counter[str]] = {}
-    for sidecar in sidecars:
+    for sidecar in sidecars.values():
         for config, checks in sidecar.get("rejected", {}).items():
             rejected.setdefault(config, Counter()).update(checks)
     manifest = Manifest(
