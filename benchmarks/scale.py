@@ -1,8 +1,9 @@
 """The plan of a large corpus: time and memory of planning a simulated inventory, and the plan beside the paper's sizes.
 
 The inventory holds no real files: lengths follow the paper's pool (20-200 pages, mean 23.8), page sizes are A4, letter,
-slides and mixed, and 3 % of the files are unusable. It is written as Parquet first, then read and planned in a process of
-its own, whose peak memory is printed. Hours are CPU time at ``--cpu-ms-per-page``, which ``benchmarks/build.py`` measures.
+slides and mixed, and 3 % of the files are unusable. It is written as Parquet first, then read and planned in a
+process of its own, whose peak memory is printed. Hours are CPU time at ``--cpu-ms-per-page``, which
+``benchmarks/build.py`` measures.
 
     python benchmarks/scale.py [--rows 1500000] [--token-budget 5000000000] [--cpu-ms-per-page 17]
 """
