@@ -21,7 +21,7 @@ from .card import render_card
 from .pack import slice_index
 from .placement import FinalShard, begin_publication, dataset_root, final_shards, read_sidecars
 from .recipe import Recipe
-from .select import Plan
+from .select import FATES_SCHEMA, Plan
 from .workspace import Workspace, atomic_stream, file_sha256, tool_versions, write_atomically
 
 DOCUMENTS_FILE = "index/documents.parquet"
@@ -148,20 +148,7 @@ def _publish(
     return manifest
 
 
-DOCUMENTS_SCHEMA = pa.schema(
-    [
-        ("doc_id", pa.string()),
-        ("name", pa.string()),
-        ("bytes", pa.int64()),
-        ("pages", pa.int32()),
-        ("language", pa.string()),
-        ("producer", pa.string()),
-        ("reason", pa.string()),
-        ("detail", pa.string()),
-        ("split", pa.string()),
-        ("samples", pa.string()),
-    ]
-)
+DOCUMENTS_SCHEMA = FATES_SCHEMA.append(pa.field("samples", pa.string()))
 """``index/documents.parquet``: one row a file found. ``reason`` is "" if used; ``samples`` is JSON, config: number."""
 
 
