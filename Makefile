@@ -3,32 +3,41 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# PaddleOCR's OpenCV needs libGL of the system; where that is missing, the same version without windows takes its place.
+OPENCV := $(BIN)/python -c 'import cv2' 2>/dev/null || \
+	$(PIP) --force-reinstall --no-deps opencv-contrib-python-headless==4.10.0.84
 # Documents for the demo; without it the demo writes a corpus of its own.
 PDFS ?=
 PYTEST_ARGS ?=
 
-.PHONY: help demo test lint format clean
+.PHONY: help demo demo-train test lint format clean
 
 help:
 	@echo "make demo            build a dataset from PDFs, load it back, show it (PDFS=dir for your own PDFs)"
+	@echo "make demo-train      train a tiny model on a tiny dataset, on the CPU; needs PyTorch (the CPU build will do)"
 	@echo "make test            ruff, mypy and all tests (PYTEST_ARGS='-k words' for some)"
 	@echo "make lint | format   ruff and mypy alone | reformat"
 	@echo "make clean           remove .venv, caches and the demo"
 
 $(VENV)/.demo: setup.cfg pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(PIP) --editable '.[build,demo]'
+	$(PIP) --editable '.[build,demo,ocr]'
+	$(OPENCV)
 	touch $@
 
 $(VENV)/.dev: setup.cfg pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	# torch first, with an exact version: a range would pull the gigabytes of another build.
 	$(PIP) torch==2.13.0
-	$(PIP) --editable '.[build,demo,dev]'
+	$(PIP) --editable '.[build,train,demo,dev,ocr]'
+	$(OPENCV)
 	touch $@ $(VENV)/.demo
 
 demo: $(VENV)/.demo
 	$(BIN)/python examples/demo.py demo $(if $(PDFS),--pdfs '$(PDFS)')
+
+demo-train: $(VENV)/.dev
+	$(BIN)/python examples/demo_train.py demo
 
 test: lint
 	$(BIN)/python -m pytest -n auto $(PYTEST_ARGS)

@@ -77,13 +77,13 @@ class ChildProcess:
                     f"A sandbox process cannot be started: {error.strerror}. Remedy: fewer --workers, or more memory"
                 ) from None
 
-    def start(self, settings: Sandbox, tasks: Mapping[str, str]) -> None:
-        """Set the limits and wait until the child has imported its libraries.
+    def start(self, settings: Sandbox, tasks: Mapping[str, str], preload: str = "pdf") -> None:
+        """Set the limits and wait until the child has imported its libraries, those that module ``preload`` needs.
 
         Raises:
             MMProLongError: It cannot.
         """
-        setup = {"memory": settings.memory, "timeout": settings.timeout, "tasks": dict(tasks)}
+        setup = {"memory": settings.memory, "timeout": settings.timeout, "tasks": dict(tasks), "preload": preload}
         with self._messages:
             try:
                 reply = self._exchange(setup, START_TIMEOUT)
@@ -166,6 +166,8 @@ class ChildProcess:
 def _raise_broken(reply: dict[str, Any]) -> None:
     if "broken" not in reply:
         return
+    if "message" in reply:
+        raise MMProLongError(reply["message"])
     if reply["package"] == "pymupdf":
         raise missing_extra("pymupdf", "build")
     raise MMProLongError(f"A task cannot run in its sandbox process: {reply['broken']}")

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Mapping
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, Task, TaskID, TextColumn, TimeRemainingColumn
@@ -14,10 +15,12 @@ from rich.text import Text
 
 from mmprolong_data.schema import CONFIG_NAMES, SPLITS
 
-from .pipeline import BuildResult, PartResult
 from .reasons import DOCUMENT_REASONS, SAMPLE_REASONS
 from .recipe import Recipe
 from .select import BYTES_PER_TOKEN, Plan
+
+if TYPE_CHECKING:
+    from .pipeline import BuildResult, PartResult
 
 CPU_SECONDS_PER_PAGE = 0.017
 """CPU time of a whole build a page (``benchmarks/build.py``), for the estimate of a dry run only."""
@@ -48,6 +51,7 @@ class ProgressDisplay:
         )
         self._tasks: dict[str, TaskID] = {}
         self._lock = threading.Lock()
+        self._pages = 0
         self.started = time.monotonic()
 
     def __enter__(self) -> ProgressDisplay:
@@ -69,13 +73,13 @@ class ProgressDisplay:
 
     def planned(self, plan: Plan) -> None:
         """See ``pipeline.Observer``."""
-        pages = sum(plan.documents["pages"].to_pylist())
+        self._pages = sum(plan.documents["pages"].to_pylist())
         for stage in ("parse", "pack"):
-            self._task(stage, "pages", pages)
+            self._task(stage, "pages", self._pages)
 
     def progress(self, stage: str, documents: int, pages: int) -> None:
         """See ``pipeline.Observer``."""
-        self._progress.advance(self._tasks[stage], pages)
+        self._progress.advance(self._task(stage, "pages", self._pages), pages)
 
     def note(self, text: str) -> None:
         """See ``pipeline.Observer``."""
@@ -117,7 +121,33 @@ def print_plan(console: Console, plan: Plan, recipe: Recipe, workers: int) -> No
         f" about {human_bytes(total * BYTES_PER_TOKEN)}, about {human_time(seconds)} with {workers} workers.",
         highlight=False,
     )
+    if recipe.uses_model():
+        _print_model_plan(console, plan, recipe)
     console.print("Documents can still be left out when they are parsed. Nothing was built (--dry-run).")
+
+
+def _print_model_plan(console: Console, plan: Plan, recipe: Recipe) -> None:
+    """What a model will be asked at least: one good question for every sample, and its checks."""
+    documents = plan.documents
+    samples = recipe.qa.per_document * sum(
+        not config.startswith("ocr_") for configs in documents["configs"].to_pylist() for config in configs
+    )
+    if recipe.qa.generator != "openai":
+        console.print(
+            f"At least {samples:,} requests to {recipe.qa.model}, a few hundred tokens each.", highlight=False
+        )
+        return
+    pages = sum(documents["pages"].to_pylist())
+    page = sum(documents["tokens"].to_pylist()) / max(pages, 1) if recipe.qa.pages != "text" else 0
+    page += 800 if recipe.qa.pages != "images" else 0  # a page of text
+    segment = sum(recipe.segments.pages) / 2
+    shown = {"closed_book": 0.0, "evidence": 2.0 * recipe.verify.votes_needed, "without_evidence": segment - 2}
+    shown |= {"rivals": segment * recipe.verify.rival_windows, "judge": 2.0}
+    tokens = samples * page * (segment + sum(shown[check] for check in recipe.verify.checks))
+    line = f"{recipe.qa.model} and its checks will read about {tokens / 1e6:,.1f} M tokens"
+    if recipe.qa.model in recipe.llm.prices:
+        line += f" ({tokens / 1e6 * recipe.llm.prices[recipe.qa.model][0]:,.2f} US dollars)"
+    console.print(f"{line} for {samples:,} questions, if the first attempt at each is accepted.", highlight=False)
 
 
 def print_summary(console: Console, result: BuildResult, recipe: Recipe, seconds: float) -> None:
@@ -147,6 +177,12 @@ def print_summary(console: Console, result: BuildResult, recipe: Recipe, seconds
         speed = f"{pages / seconds:,.0f} pages/s" if seconds > 0 else ""
         cpu = f"{1000 * result.cpu_seconds / max(pages, 1):.1f} CPU ms a page in the workers"
         console.print(f"{pages:,} pages in {human_time(seconds)} ({speed}; {cpu}).", highlight=False)
+    if recipe.uses_model():
+        spent = f"{result.spent:,.4f} US dollars in this run" if recipe.llm.prices else "no prices set"
+        where = result.roots[0]
+        console.print(
+            f"Models: {spent}. Everything asked and paid: mmprolong cost {where}", highlight=False, soft_wrap=True
+        )
     for root in result.roots:
         console.print(f"Dataset: {root}", highlight=False, soft_wrap=True)
 

@@ -12,17 +12,17 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mmprolong_data.errors import MMProLongError
+from mmprolong_data.errors import FormatError, MMProLongError
 from mmprolong_data.index import write_index
-from mmprolong_data.manifest import Manifest, write_manifest
+from mmprolong_data.manifest import Manifest, read_manifest, write_manifest
 from mmprolong_data.schema import FORMAT_VERSION
 
-from .card import render_card
+from .card import write_card
 from .pack import slice_index
 from .placement import FinalShard, begin_publication, dataset_root, final_shards, read_sidecars
 from .recipe import Recipe
 from .select import FATES_SCHEMA, Plan
-from .workspace import Workspace, atomic_stream, file_sha256, tool_versions, write_atomically
+from .workspace import Workspace, atomic_stream, file_sha256
 
 DOCUMENTS_FILE = "index/documents.parquet"
 _BATCH = 16_384
@@ -62,11 +62,12 @@ def finish(
     for container in containers:
         root = dataset_root(workspace.out, container, containers)
         own = [shard for shard in shards if shard.container == container]
-        manifests.append(_publish(root, container, own, fates, sidecars, recipe, plan.benchmarks))
+        manifests.append(_publish(workspace, root, container, own, fates, sidecars, recipe, plan.benchmarks))
     return manifests
 
 
 def _publish(
+    workspace: Workspace,
     root: Path,
     container: str,
     shards: list[FinalShard],
@@ -126,7 +127,7 @@ def _publish(
         container=container,
         recipe=recipe.content(),
         recipe_hash=recipe.hash(),
-        tools=tool_versions(),
+        tools=workspace.begun_tools(),
         shards=entries,
         indexes=indexes,
         documents={
@@ -140,12 +141,25 @@ def _publish(
         shortfalls={config: dict(sorted(counts.items())) for config, counts in sorted(shortfalls.items())},
         rejected={config: dict(sorted(counts.items())) for config, counts in sorted(rejected.items())},
     )
-    write_atomically(root / "README.md", render_card(manifest, recipe, "mmprolong").encode())
+    manifest = _as_published(root, manifest)
+    write_card(root, manifest)
     for path in sorted(root.glob("data/*/*")):  # left by a build that was begun and never finished
         if path.relative_to(root).as_posix() not in names:
             path.unlink()
     write_manifest(root, manifest)
     return manifest
+
+
+def _as_published(root: Path, manifest: Manifest) -> Manifest:
+    """A manifest with the version, parent and changelog that ``push`` gave this very dataset."""
+    try:
+        old = read_manifest(root)
+    except FormatError:
+        return manifest
+    if (old.recipe_hash, old.shards, old.indexes) != (manifest.recipe_hash, manifest.shards, manifest.indexes):
+        return manifest
+    version, parent, changelog = old.dataset_version, old.parent_version, old.changelog
+    return replace(manifest, dataset_version=version, parent_version=parent, changelog=changelog)
 
 
 DOCUMENTS_SCHEMA = FATES_SCHEMA.append(pa.field("samples", pa.string()))

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mmprolong_data import chat
 from mmprolong_data.index import read_index, write_index
@@ -15,11 +15,15 @@ from mmprolong_data.records import PageImages
 from mmprolong_data.schema import Sample
 from mmprolong_data.shards import EXTENSION, ShardWriter, open_writer
 
+from .ocr.run import PageReader
 from .recipe import Recipe
 from .sandbox import SandboxPool
 from .select import Plan
 from .stages import read_records, unpack_record, write_records
 from .workspace import Workspace, atomic_stream, file_sha256
+
+if TYPE_CHECKING:
+    from .qa.openai.stage import AskStage
 
 Progress = Callable[[str, int, int], None]
 """Called with (stage, documents, pages) after each document of a stage."""
@@ -36,11 +40,16 @@ class SliceBuilder:
     pool: SandboxPool
     on_progress: Progress
     check_stop: Callable[[], None]
+    asker: AskStage | None = None
+    """Asks models for the questions; without it, children make them."""
+    reader: PageReader | None = None
 
     def build(self, number: int) -> None:
         """Bring one slice to its shards; stages that are complete are not done again, ``pack`` always is."""
         rows = self.plan.slice_rows(number)
         left_out = self._parse(number, rows)
+        if self.asker is not None:
+            self._ask(self.asker, number, rows)
         self._qa(number, rows)
         self._pack(number, rows, left_out)
 
@@ -59,22 +68,37 @@ class SliceBuilder:
             return dict(done["left_out"])
         settings = self.recipe.content()["parse"]
         payloads = [{"path": row["path"], "doc_id": row["doc_id"], "settings": settings} for row in rows]
+        if self.reader is not None:
+            route = {"check": self.recipe.ocr.check, "seed": self.recipe.seed}
+            payloads = [payload | {"route": route} for payload in payloads]
         left_out: dict[str, list[str]] = {}
 
         def records() -> Iterator[dict[str, Any]]:
-            for row, outcome in zip(rows, self.pool.map("parse_stage", payloads), strict=True):
+            parsed = self.pool.map("parse_stage", payloads)
+            for row, payload, outcome in zip(rows, payloads, parsed, strict=True):
                 self.check_stop()
+                shown = [0]
+
+                def show(pages: int, shown: list[int] = shown) -> None:
+                    shown[0] += pages
+                    self.check_stop()
+                    self.on_progress("parse", 0, pages)
+
+                if self.reader is not None:
+                    outcome = self.reader.complete(payload, outcome, show)
                 if outcome.value is None:
                     left_out[row["doc_id"]] = [outcome.reason, outcome.detail]
                 else:
                     yield {"doc_id": row["doc_id"], "document": outcome.value["document"]}
-                self.on_progress("parse", 1, row["pages"])
+                self.on_progress("parse", 1, row["pages"] - shown[0])
 
         self._write_cell("parse", number, records(), lambda: {"left_out": left_out})
         return left_out
 
     def _qa(self, number: int, rows: list[dict[str, Any]]) -> None:
         """Make the items of every parsed document; one that fails has a record with its reason."""
+        # Of the documents that the stage ask has seen: the questions, packed, or the record of a failure.
+        asked = {r["doc_id"]: r for r in read_records(self.workspace.cell("ask", number))} if self.asker else {}
         if self._cell_done("qa", number) is not None:
             return
         by_id = {row["doc_id"]: row for row in rows}
@@ -85,6 +109,9 @@ class SliceBuilder:
         def payloads() -> Iterator[dict[str, Any]]:
             for record in read_records(parsed):
                 row = by_id[record["doc_id"]]
+                given = asked.get(record["doc_id"], {})
+                if "reason" in given:
+                    continue
                 yield {
                     "path": row["path"],
                     "document": record["document"],
@@ -93,18 +120,38 @@ class SliceBuilder:
                     "info": {"name": row["name"], "path": row["path"]},
                     "dpi": row["dpi"],
                     "benchmarks": benchmarks,
-                }
+                } | {name: given[name] for name in ("given",) if name in given}
 
         def records() -> Iterator[dict[str, Any]]:
             ids = [record["doc_id"] for record in read_records(parsed)]
-            for doc_id, outcome in zip(ids, self.pool.map("qa_stage", payloads()), strict=True):
+            outcomes = self.pool.map("qa_stage", payloads())
+            for doc_id in ids:
                 self.check_stop()
+                if "reason" in asked.get(doc_id, {}):
+                    yield asked[doc_id]
+                    continue
+                outcome = next(outcomes)
                 if outcome.value is None:
                     yield {"doc_id": doc_id, "reason": outcome.reason, "detail": outcome.detail}
                 else:
                     yield {"doc_id": doc_id, "record": outcome.value["record"]}
 
         self._write_cell("qa", number, records(), dict)
+
+    def _ask(self, asker: AskStage, number: int, rows: list[dict[str, Any]]) -> None:
+        """Ask models about every parsed document. What is complete is not asked again; the ledger knows the rest."""
+        if self._cell_done("ask", number) is not None:
+            for row in rows:
+                self.on_progress("ask", 1, row["pages"])
+            return
+        documents = {
+            record["doc_id"]: record["document"] for record in read_records(self.workspace.cell("parse", number))
+        }
+        for row in rows:
+            if row["doc_id"] not in documents:
+                self.on_progress("ask", 1, row["pages"])
+        records = asker.slice(rows, documents, lambda row: self.on_progress("ask", 1, row["pages"]))
+        self._write_cell("ask", number, records, lambda: asker.count(records))
 
     def _pack(self, number: int, rows: list[dict[str, Any]], left_out: dict[str, list[str]]) -> None:
         """Render the pages of every document that has items and write the shards of the slice."""

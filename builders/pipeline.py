@@ -6,6 +6,7 @@ import errno
 import importlib.util
 import os
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,7 +14,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mmprolong_data.errors import MMProLongError, missing_extra
+from mmprolong_data.errors import MMProLongError, SettingsError, missing_extra
 from mmprolong_data.manifest import Manifest
 
 from .candidates import find_candidates
@@ -22,8 +23,10 @@ from .engines.local import StopFlag, run_slices
 from .engines.slices import SliceRunner, failures, in_order
 from .finish import finish
 from .ingest import take_inventory
+from .ocr.run import PageReader, ocr_fingerprint
 from .pack import SliceBuilder
 from .placement import dataset_root, missing_slices
+from .qa.openai.prompts import fingerprint as prompt_fingerprint
 from .recipe import Recipe
 from .sandbox import SandboxPool
 from .select import PLAN_SCHEMA, Plan, make_plan
@@ -50,7 +53,7 @@ class Observer(Protocol):
         """The plan is made."""
 
     def progress(self, stage: str, documents: int, pages: int) -> None:
-        """``stage`` (``parse`` or ``pack``) has finished that many more documents and pages."""
+        """``stage`` (``parse``, ``ask`` or ``pack``) has finished that many more documents and pages."""
 
     def note(self, text: str) -> None:
         """Something worth a line."""
@@ -58,7 +61,10 @@ class Observer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class BuildResult:
-    """What a build made. ``cpu_seconds`` is the CPU time of the sandboxed children; ``failed`` slice -> error."""
+    """What a build made.
+
+    ``cpu_seconds`` is the CPU time of the children; ``failed`` slice -> error; ``spent`` the US dollars of this run.
+    """
 
     roots: list[Path]
     manifests: list[Manifest]
@@ -66,6 +72,7 @@ class BuildResult:
     already_complete: bool
     cpu_seconds: float
     failed: dict[int, str] = field(default_factory=dict)
+    spent: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +87,15 @@ class PartResult:
 
 
 @dataclass(frozen=True, slots=True)
+class _Ran:
+    """What running slices gave: those that failed for good, CPU seconds of the children, US dollars spent."""
+
+    failed: dict[int, str]
+    cpu_seconds: float
+    spent: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Build:
     """One call of ``mmprolong build``."""
 
@@ -89,6 +105,8 @@ class Build:
     workers: int
     format: str
     observer: Observer
+    max_cost: float | None = None
+    """US dollars that this run may spend on language models."""
 
     def plan(self) -> tuple[Plan, pa.Table]:
         """Take the inventory (kept in the work folder) and make the plan; build nothing.
@@ -109,13 +127,16 @@ class Build:
             MMProLongError: bad input, another build in the folder, other settings than it was begun with, no space.
         """
         workspace = self.workspace()
+        if self.recipe.uses_model():
+            self._check_model()
+        begun = self._begun()
         with _disk_errors(self.out), workspace.lock(), self._pool() as pool:
-            plan = self._freeze(workspace, pool)
+            plan = self._freeze(workspace, pool, begun)
             missing, lost = missing_slices(workspace, plan.num_slices, self._containers)
             self._note_lost(lost, missing, plan)
             self.observer.planned(plan)
-            failed = self._run_slices(workspace, plan, pool, range(plan.num_slices), missing)
-            return self._finish(workspace, plan, failed, not missing, pool.cpu_seconds)
+            ran = self._run_slices(workspace, plan, pool, begun, range(plan.num_slices), missing)
+            return self._finish(workspace, plan, ran, not missing)
 
     def run_part(self, part: int, parts: int) -> PartResult:
         """Build the slices whose number leaves the remainder ``part`` when divided by ``parts``; publish nothing.
@@ -124,21 +145,29 @@ class Build:
         the others wait; from then on the corpus is not looked at again. A slice is never built by two processes.
 
         Raises:
+            SettingsError: a model makes the questions: what is paid and asked is kept by one process.
             MMProLongError: see ``run``.
         """
+        if self.recipe.uses_model():
+            raise SettingsError(
+                "--part: a language model makes questions of this recipe (qa.generator, qa.paraphrase), and the record"
+                " of what was asked and paid belongs to one process. Remedy: build without --part; llm.concurrency and"
+                " --workers use one machine fully"
+            )
         workspace = self.workspace()
+        begun = self._begun()
         with _disk_errors(self.out), self._pool() as pool:
-            plan = self._frozen_plan(workspace)
+            plan = self._frozen_plan(workspace, begun)
             if plan is None:
                 with workspace.lock(wait=True):
-                    plan = self._frozen_plan(workspace) or self._freeze(workspace, pool)
+                    plan = self._frozen_plan(workspace, begun) or self._freeze(workspace, pool, begun)
             with workspace.lock(shared=True, wait=True):
                 own = list(range(plan.num_slices))[part::parts]
                 missing = set(missing_slices(workspace, plan.num_slices, self._containers)[0])
                 mine = [number for number in own if number in missing]
                 self.observer.planned(plan.only(own))
-                failed = self._run_slices(workspace, plan, pool, own, mine)
-        return PartResult(plan, own, len(mine) - len(failed), failed, pool.cpu_seconds)
+                ran = self._run_slices(workspace, plan, pool, begun, own, mine)
+        return PartResult(plan, own, len(mine) - len(ran.failed), ran.failed, ran.cpu_seconds)
 
     def finish(self, *, incomplete: bool = False) -> BuildResult:
         """Publish what parts have built.
@@ -151,7 +180,7 @@ class Build:
         """
         workspace = self.workspace()
         with _disk_errors(self.out), workspace.lock():
-            plan = self._frozen_plan(workspace)
+            plan = self._frozen_plan(workspace, self._begun())
             if plan is None:
                 raise MMProLongError(f"{self.out}: no build was begun here. Remedy: mmprolong build CORPUS --part i/N")
             missing, _ = missing_slices(workspace, plan.num_slices, self._containers)
@@ -165,7 +194,7 @@ class Build:
                     " part n modulo N. Remedy: run those parts again, or --finish --incomplete to publish without them"
                 )
             failed |= dict.fromkeys(unknown, "it was never completed")
-            return self._finish(workspace, plan, failed, False, 0.0)
+            return self._finish(workspace, plan, _Ran(failed, 0.0), False)
 
     def workspace(self) -> Workspace:
         """The work folder of this build, created if need be."""
@@ -183,7 +212,13 @@ class Build:
         return SandboxPool(self.workers, self.recipe.sandbox)
 
     def _begun(self) -> dict[str, Any]:
-        return {"recipe": self.recipe.content(), "containers": self._containers, "tools": tool_versions()}
+        """What a build is begun with, but for its documents; an OCR engine and prompts count as tools."""
+        tools = tool_versions()
+        if ocr := ocr_fingerprint(self.recipe):
+            tools["ocr"] = ocr[:16]
+        if self.recipe.uses_model():
+            tools["prompts"] = prompt_fingerprint()
+        return {"recipe": self.recipe.content(), "containers": self._containers, "tools": tools}
 
     def _inventory_and_plan(self, workspace: Workspace, pool: SandboxPool) -> tuple[Plan, pa.Table]:
         inventory = take_inventory(self.corpus, workspace.inventory, self.recipe, pool, self.observer.inventory)
@@ -194,20 +229,20 @@ class Build:
         plan = make_plan(inventory, self.recipe, found.verdicts, candidates)
         return replace(plan, benchmarks=found.benchmarks, benchmark_index=found.index), inventory
 
-    def _freeze(self, workspace: Workspace, pool: SandboxPool) -> Plan:
+    def _freeze(self, workspace: Workspace, pool: SandboxPool, begun: dict[str, Any]) -> Plan:
         """Make the plan and note what the build is begun with, or check that it still is the same."""
         plan, inventory = self._inventory_and_plan(workspace, pool)
         frozen = {"plan": plan.fingerprint(), "benchmarks": plan.benchmarks, "benchmark_index": plan.benchmark_index}
-        workspace.begin(self._begun() | frozen, plan.fates(inventory))
+        workspace.begin(begun | frozen, plan.fates(inventory))
         with atomic_stream(workspace.plan_file) as stream:
             pq.write_table(plan.documents.select(PLAN_SCHEMA.names), stream)
         return plan
 
-    def _frozen_plan(self, workspace: Workspace) -> Plan | None:
+    def _frozen_plan(self, workspace: Workspace, begun: dict[str, Any]) -> Plan | None:
         """The plan of a build that was begun with the same settings; None where none was begun."""
         if workspace.begun() is None:
             return None
-        workspace.check_begun(self._begun())
+        workspace.check_begun(begun)
         return load_plan(workspace) if workspace.plan_file.exists() else None
 
     def _note_lost(self, lost: list[int], missing: list[int], plan: Plan) -> None:
@@ -215,27 +250,63 @@ class Build:
             for number in lost:
                 self.observer.note(f"slice {number}: a shard is missing or damaged; it is made again")
 
+    def _check_model(self) -> None:
+        """What is missing for asking a model is said before any work is done."""
+        for package in ("openai", "pydantic", "aiohttp"):
+            if importlib.util.find_spec(package) is None:
+                raise missing_extra(package, "openai")
+        models = {self.recipe.qa.model, *self.recipe.verify.models.values()}
+        unpriced = sorted(models - set(self.recipe.llm.prices))
+        if self.max_cost is not None and unpriced:
+            raise SettingsError(
+                f"--max-cost: no price is known of {', '.join(unpriced)}."
+                f" Remedy: --set 'llm.prices={{{unpriced[0]}: [INPUT, OUTPUT]}}', US dollars per million tokens"
+            )
+
     def _run_slices(
-        self, workspace: Workspace, plan: Plan, pool: SandboxPool, own: Sequence[int], missing: Sequence[int]
-    ) -> dict[int, str]:
-        """Run the missing ones of ``own``. Returns those that failed for good, slice -> error."""
+        self,
+        workspace: Workspace,
+        plan: Plan,
+        pool: SandboxPool,
+        begun: dict[str, Any],
+        own: Sequence[int],
+        missing: Sequence[int],
+    ) -> _Ran:
+        """Run the missing ones of ``own``."""
         stop = StopFlag()
-        progress = self.observer.progress
-        builder = SliceBuilder(workspace, plan, self.recipe, self._containers, pool, progress, stop.check)
+        reads = "ocr" in begun["tools"] and missing
+        reader = PageReader(self.recipe, pool, workspace.root / "ocr", self.workers) if reads else None
+        builder = SliceBuilder(
+            workspace, plan, self.recipe, self._containers, pool, self.observer.progress, stop.check, reader=reader
+        )
         for number in sorted(set(own) - set(missing)):
             builder.report_done(number)
-        runner = SliceRunner(workspace, builder, stop)
+
+        def abort() -> None:
+            pool.close()
+            if reader is not None:
+                reader.close()
+
         # Two slices at once hide the wait for the last document of each; more only where workers outnumber documents.
         at_once = 1 + -(-2 * self.workers // self.recipe.pack.documents_per_slice)
-        run_slices(in_order(workspace, missing), runner.run, at_once=at_once, stop=stop, abort=pool.close)
-        return dict(sorted(runner.failed.items()))
+        runner = SliceRunner(workspace, builder, stop)
+        spent = 0.0
+        with reader or nullcontext():
+            if self.recipe.uses_model() and missing:
+                from .asking import run_asking_slices
 
-    def _finish(
-        self, workspace: Workspace, plan: Plan, failed: dict[int, str], already_complete: bool, cpu: float
-    ) -> BuildResult:
-        manifests = finish(workspace, plan, self.recipe, self._containers, failed)
+                spent = run_asking_slices(
+                    builder, missing, at_once=at_once, stop=stop, max_cost=self.max_cost, note=self.observer.note
+                )
+            else:
+                run_slices(in_order(workspace, missing), runner.run, at_once=at_once, stop=stop, abort=abort)
+        cpu_seconds = pool.cpu_seconds + (reader.cpu_seconds if reader else 0.0)
+        return _Ran(dict(sorted(runner.failed.items())), cpu_seconds, spent)
+
+    def _finish(self, workspace: Workspace, plan: Plan, ran: _Ran, already_complete: bool) -> BuildResult:
+        manifests = finish(workspace, plan, self.recipe, self._containers, ran.failed)
         roots = [dataset_root(self.out, container, self._containers) for container in self._containers]
-        return BuildResult(roots, manifests, plan, already_complete, cpu, failed)
+        return BuildResult(roots, manifests, plan, already_complete, ran.cpu_seconds, ran.failed, ran.spent)
 
 
 def load_plan(workspace: Workspace) -> Plan:

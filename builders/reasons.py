@@ -26,6 +26,7 @@ DOCUMENT_REASONS = {
     "contaminated": "it contains a document, a page or a question of a benchmark (decontaminate.against)",
     "over_budget": "select.token_budget was reached before it",
     "needs_ocr": "more of its pages are scanned than parse.max_scanned allows, and no OCR engine is enabled",
+    "ocr_error": "more of its scanned pages than ocr.max_errors allows could not be read",
     "crash": "it crashed the renderer",
     "timeout": "it took longer than sandbox.timeout",
     "memory": "it needed more than sandbox.memory",
@@ -34,6 +35,7 @@ DOCUMENT_REASONS = {
     "render_error": "a page could not be rendered",
     "slice_error": "its slice failed for good; the same command tries it again",
     "no_sample": "no config could make a checked sample from it",
+    "removed": "it was taken out of the finished dataset by mmprolong remove",
 }
 """Reason code -> what it means. A document of the inventory is used, or has exactly one of these."""
 

@@ -7,8 +7,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mmprolong_data.errors import SettingsError
+from mmprolong_data.llm.settings import LLM
+from mmprolong_data.llm.types import Endpoint
 from mmprolong_data.schema import CONFIG_NAMES
 from mmprolong_data.settings import fingerprint, to_plain
+
+MODEL_CHECKS = ("closed_book", "evidence", "without_evidence", "rivals", "judge")
+"""The checks by models, in order of their cost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,10 +131,60 @@ class Parse:
 
     tables: bool = True
     """Look for tables on candidate pages."""
-    ocr: Literal["auto", "never"] = "auto"
-    """``auto``: scanned pages go to the OCR engine where the ocr extra is installed, else ``needs_ocr``."""
+    hidden_text: bool = False
+    """Believe text that is not painted, which other OCR programs put behind scans; else such pages are read anew."""
+    ocr: Literal["auto", "never", "require"] = "auto"
+    """``auto``: scanned pages are read where the ocr extra is installed; ``require``: it must be; ``never``."""
     max_scanned: float = 0.1
     """Without OCR, largest share of scanned pages that a document may have (it then serves no ``ocr_full``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ocr:
+    """How scanned pages are read. A page with a text layer that can be trusted is not touched by any of this."""
+
+    engine: Literal["paddleocr", "tesseract"] = "paddleocr"
+    """``paddleocr``, or the ``tesseract`` program where it is installed."""
+    model: str = "small"
+    """PP-OCRv6 ``small`` or ``tiny`` (4x faster) come by pip; other names of PaddleOCR's are downloaded."""
+    dpi: int = 144
+    """Resolution at which pages are read."""
+    languages: str = "eng"
+    """Of tesseract alone: its language packs, such as ``deu+fra``."""
+    device: str = "cpu"
+    """Of paddleocr alone: ``cpu``, or ``gpu:0`` where the installed onnxruntime or paddlepaddle can use one."""
+    backend: Literal["onnxruntime", "paddle"] = "onnxruntime"
+    """Of paddleocr alone: what computes; ``paddle`` needs paddlepaddle, which no extra installs."""
+    straighten: bool = True
+    """Turn pages that lie on their side or head, and level out skew of up to 5 degrees."""
+    layout: bool = True
+    """Ask a layout model for titles, tables, figures, headers and footers; else line heights alone decide."""
+    check: float = 0.01
+    """Share of trusted text pages that are read too (by ``tiny``), to see whether the text layer tells the truth."""
+    agreement: float = 0.8
+    """Least similarity of a checked page; below it all pages of the document are read by OCR."""
+    certainty: float = 0.88
+    """Of paddleocr alone: least mean score of a page's characters; a page below it counts as failed."""
+    max_errors: float = 0.02
+    """Largest share of scanned pages that may fail; beyond it the document is left out (``ocr_error``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class OcrLimits:
+    """Limits of the child processes that recognize text. Not part of the recipe's hash."""
+
+    workers: int | None = None
+    """Processes; default: as --workers, but one for every 3 GB of the machine's memory at most."""
+    memory: int = 10 << 30
+    """Address space of a child, in bytes (``memory``); what it really uses stays below 3 GB."""
+    page_timeout: float = 60.0
+    """Seconds of wall time for one page (``timeout``)."""
+    window: int = 8
+    """Pages that a child is given at a time, 64 at most."""
+    recycle: int = 400
+    """A child is replaced after this many pages."""
+    cache: str = ""
+    """Folder of the pages read so far; default: in the build's work folder. Builds may share one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,10 +199,51 @@ class Segments:
 class QA:
     """How questions are made."""
 
-    generator: Literal["programmatic"] = "programmatic"
-    """``programmatic`` needs no model."""
+    generator: Literal["programmatic", "openai"] = "programmatic"
+    """``programmatic`` needs no model; ``openai``: a model at any OpenAI-compatible endpoint looks at the pages."""
     per_document: int = 1
     """Samples a document and VQA config; each holds all page images of the document again."""
+    model: str = ""
+    """Name of the model, for ``openai`` and ``paraphrase``."""
+    base_url: str = "https://api.openai.com/v1"
+    """The endpoint, such as http://localhost:8000/v1. Not part of the recipe's hash."""
+    mode: Literal["chat", "batch"] = "chat"
+    """``batch``: through the endpoint's batch API: cheaper, hours later. Not part of the recipe's hash."""
+    pages: Literal["images", "both", "text"] = "images"
+    """What the model sees of a page: its image, its text as parsed, or both."""
+    image_dpi: int | None = None
+    """Resolution of the images that the model sees; by default that of the dataset."""
+    page_characters: int = 6000
+    """Most characters of a page's text that the model sees."""
+    attempts: int = 4
+    """Most questions that are asked for before a sample of a document and config is given up."""
+    temperature: float = 0.7
+    """Sampling temperature for questions."""
+    max_tokens: int = 4096
+    """Most tokens of a reply; models that think before they answer need more."""
+    paraphrase: bool = False
+    """Let the model reword the questions of ``programmatic``, keeping anchor and answer (checked)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verify:
+    """Checks by models, for questions of the generator ``openai``. Those of ``programmatic`` carry proofs."""
+
+    checks: list[str] = field(default_factory=lambda: ["closed_book", "evidence"])
+    """Any of closed_book (without pages: must fail), evidence (evidence pages only: must succeed), without_evidence
+    (the segment's other pages: must fail), rivals (other windows of the document: must give no other answer), judge."""
+    models: dict[str, str] = field(default_factory=dict)
+    """Check: model; by default ``qa.model``. A judge should be another model."""
+    base_urls: dict[str, str] = field(default_factory=dict)
+    """Check: endpoint; by default ``qa.base_url``. Not part of the recipe's hash."""
+    votes: int = 3
+    """Answers from the evidence pages."""
+    votes_needed: int = 2
+    """How many of them have to be right."""
+    rival_windows: int = 2
+    """Windows of the document in which a rival answer is looked for."""
+    one_page: Literal["relabel", "drop"] = "relabel"
+    """An ``extract_multi`` question that one page answers becomes ``extract_single``, or is dropped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,8 +288,12 @@ class Recipe:
     decontaminate: Decontaminate = field(default_factory=Decontaminate)
     render: Render = field(default_factory=Render)
     parse: Parse = field(default_factory=Parse)
+    ocr: Ocr = field(default_factory=Ocr)
+    ocr_limits: OcrLimits = field(default_factory=OcrLimits)
     segments: Segments = field(default_factory=Segments)
     qa: QA = field(default_factory=QA)
+    verify: Verify = field(default_factory=Verify)
+    llm: LLM = field(default_factory=LLM)
     tasks: Tasks = field(default_factory=Tasks)
     pack: Pack = field(default_factory=Pack)
 
@@ -204,12 +304,18 @@ class Recipe:
         return (32, 50) if self.select.distribution == "pool_native" else (50, 100)
 
     def content(self) -> dict[str, Any]:
-        """The settings that decide the bytes of the dataset: all but ``sandbox``, and no place of a file."""
+        """The settings that decide the bytes of the dataset: no limits, no ``llm``, and no place of a file or model."""
         plain = to_plain(self)
-        del plain["sandbox"]
+        for section, name in (("qa", "base_url"), ("qa", "mode"), ("verify", "base_urls")):
+            del plain[section][name]
+        del plain["sandbox"], plain["ocr_limits"], plain["llm"]
         # What a benchmark's folder holds is part of what a build is begun with; where it lies is nobody's business.
         plain["decontaminate"]["against"] = [Path(path).name for path in self.decontaminate.against]
         return plain
+
+    def uses_model(self) -> bool:
+        """Whether a build asks a language model."""
+        return self.qa.generator == "openai" or self.qa.paraphrase
 
     def hash(self) -> str:
         """SHA-256 of ``content()``."""
@@ -254,6 +360,17 @@ class Recipe:
             ("decontaminate.pages", 1, 1000),
             ("parse.max_scanned", 0.0, 1.0),
             ("qa.per_document", 1, 100),
+            ("qa.attempts", 1, 100),
+            ("qa.temperature", 0.0, 2.0),
+            ("qa.max_tokens", 16, 1 << 20),
+            ("qa.page_characters", 100, 1 << 20),
+            ("verify.votes", 1, 25),
+            ("verify.votes_needed", 1, self.verify.votes),
+            ("verify.rival_windows", 1, 20),
+            ("llm.concurrency", 1, 4096),
+            ("llm.tries", 1, 100),
+            ("llm.timeout", 0.1, 86_400.0),
+            ("llm.batch_size", 1, 50_000),
             ("pack.documents_per_slice", 1, 1000),
             ("pack.shard_bytes", 1 << 20, 1 << 30),
             ("ingest.max_bytes", 1, 1 << 40),
@@ -261,13 +378,39 @@ class Recipe:
             ("sandbox.memory", 512 << 20, 1 << 50),
             ("sandbox.timeout", 1.0, 86_400.0),
             ("sandbox.recycle", 1, 1_000_000),
+            ("ocr.dpi", 72, 400),
+            ("ocr.check", 0.0, 1.0),
+            ("ocr.agreement", 0.0, 1.0),
+            ("ocr.certainty", 0.0, 1.0),
+            ("ocr.max_errors", 0.0, 1.0),
+            ("ocr_limits.memory", 2 << 30, 1 << 50),
+            ("ocr_limits.page_timeout", 1.0, 86_400.0),
+            ("ocr_limits.window", 1, 64),
+            ("ocr_limits.recycle", 1, 1_000_000),
         ):
             value: Any = self
             for key in name.split("."):
                 value = getattr(value, key)
             check(low <= value <= high, name, value, f"from {low} to {high}")
+        dpi = self.qa.image_dpi
+        check(dpi is None or 36 <= dpi <= 600, "qa.image_dpi", dpi, "from 36 to 600")
+        check(set(self.verify.checks) <= set(MODEL_CHECKS), "verify.checks", self.verify.checks, f"of {MODEL_CHECKS}")
+        for name, table in (("models", self.verify.models), ("base_urls", self.verify.base_urls)):
+            check(set(table) <= set(MODEL_CHECKS), f"verify.{name}", table, f"check: value, checks of {MODEL_CHECKS}")
+        prices = self.llm.prices
+        check(all(len(p) == 2 and min(p) >= 0 for p in prices.values()), "llm.prices", prices, "model: [input, output]")
+        if self.uses_model():
+            check(bool(self.qa.model), "qa.model", self.qa.model, "the name of a model")
+            for name in (self.qa.model, *self.verify.models.values()):
+                # It is published with every sample.
+                path = name.startswith(("/", "~", ".")) or "\\" in name
+                check(not path, "model", name, "a name, no path; vLLM and SGLang take --served-model-name")
+            for url in (self.qa.base_url, *self.verify.base_urls.values()):
+                Endpoint("any", url)
         budget = self.select.token_budget
         check(budget is None or budget > 0, "select.token_budget", budget, "a positive number")
+        workers = self.ocr_limits.workers
+        check(workers is None or workers > 0, "ocr_limits.workers", workers, "a positive number")
         configs = self.tasks.configs
         known = bool(configs) and len(set(configs)) == len(configs) and set(configs) <= set(CONFIG_NAMES)
         check(known, "tasks.configs", configs, f"different ones of {', '.join(CONFIG_NAMES)}")

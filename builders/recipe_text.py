@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import inspect
+import sys
 from typing import Any
 
 import yaml
@@ -38,7 +39,10 @@ def _setting(owner: str, name: str, value: Any, meanings: dict[tuple[str, str], 
 def _meanings() -> dict[tuple[str, str], str]:
     """(class, field) -> the string that follows the field in the source; (class, "") -> the class's docstring."""
     found = {}
-    for node in ast.parse(inspect.getsource(module)).body:
+    sections = [type(getattr(Recipe(), item.name)) for item in dataclasses.fields(Recipe)]
+    names = {section.__module__ for section in sections if dataclasses.is_dataclass(section)}
+    modules = [module, *(sys.modules[name] for name in sorted(names - {module.__name__}))]
+    for node in [node for owner in modules for node in ast.parse(inspect.getsource(owner)).body]:
         if not isinstance(node, ast.ClassDef):
             continue
         found[node.name, ""] = " ".join((ast.get_docstring(node) or "").split())

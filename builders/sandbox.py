@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
@@ -34,18 +35,22 @@ class SandboxPool:
         workers: Most children at a time. They start when they are needed.
         settings: Their limits.
         tasks: Further tasks, name -> ``module:function``; the function takes and returns a dict of plain values.
+        preload: The module of this package that a child imports when it starts.
 
     Raises:
         MMProLongError: From any call: a child cannot start or a task cannot be imported, such as for a missing
             package; that is nobody's document.
     """
 
-    def __init__(self, workers: int, settings: Sandbox, tasks: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, workers: int, settings: Sandbox, tasks: Mapping[str, str] | None = None, preload: str = "pdf"
+    ) -> None:
         if workers < 1:
             raise ValueError(f"workers = {workers}: must be at least 1")
         self.workers = workers
         self._settings = settings
         self._tasks = dict(tasks or {})
+        self._preload = preload
         self._executor = ThreadPoolExecutor(workers, thread_name_prefix="sandbox")
         self._changed = threading.Condition()
         self._idle: list[ChildProcess] = []
@@ -62,8 +67,14 @@ class SandboxPool:
     ) -> None:
         self.close()
 
-    def call(self, task: str, payload: dict[str, Any]) -> Outcome:
+    def call(self, task: str, payload: dict[str, Any], timeout: float | None = None, retry: bool = True) -> Outcome:
         """Run one task in a child and wait for its outcome.
+
+        Args:
+            task: Its name.
+            payload: Plain values.
+            timeout: Seconds, at most those of the settings (the default).
+            retry: Give it the one more chance; without, the caller has a way of its own to go on.
 
         Raises:
             MMProLongError: See the class; ``SandboxClosed`` if the pool is closed meanwhile.
@@ -71,10 +82,10 @@ class SandboxPool:
         """
         if task not in self._tasks and task not in TASKS:
             raise ValueError(f"no task {task!r}; there are {', '.join([*TASKS, *self._tasks])}")
-        for last_chance in (False, True):
-            child = self._acquire(fresh=last_chance)
+        for last_chance in (False, True) if retry else (True,):
+            child = self._acquire(fresh=last_chance and retry)
             try:
-                outcome = child.run(task, payload, self._settings.timeout)
+                outcome = child.run(task, payload, min(timeout or math.inf, self._settings.timeout))
             except BaseException:
                 self._release(child, usable=False)
                 raise
@@ -88,13 +99,16 @@ class SandboxPool:
                 return outcome
         raise AssertionError("unreachable")
 
-    def map(self, task: str, payloads: Iterable[dict[str, Any]], window: int | None = None) -> Iterator[Outcome]:
+    def map(
+        self, task: str, payloads: Iterable[dict[str, Any]], window: int | None = None, retry: bool = True
+    ) -> Iterator[Outcome]:
         """Run a task on every payload; outcomes come in the order of the payloads.
 
         Args:
             task: Its name.
             payloads: Read as needed, in the calling thread.
             window: Most payloads that are in work or wait for their turn to be yielded (default ``2 * workers``).
+            retry: As in ``call``.
 
         Raises:
             MMProLongError: See ``call``.
@@ -106,7 +120,7 @@ class SandboxPool:
                 if len(waiting) >= window:
                     yield self._result(waiting.popleft())
                 try:
-                    waiting.append(self._executor.submit(self.call, task, payload))
+                    waiting.append(self._executor.submit(self.call, task, payload, None, retry))
                 except RuntimeError:
                     self._check_open()
                     raise
@@ -176,7 +190,7 @@ class SandboxPool:
             with self._changed:
                 self._busy.add(child)  # from here on, close() ends it
                 self._starting -= 1
-            child.start(self._settings, self._tasks)
+            child.start(self._settings, self._tasks, self._preload)
         except BaseException:
             if started is None:
                 with self._changed:

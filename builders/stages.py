@@ -18,6 +18,10 @@ from .blocks import Document
 from .fit import fit_dpi
 from .reasons import DocumentError
 from .recipe import Recipe
+from .seeding import stable_unit
+
+CHECK_LETTERS = 300
+"""Pages with fewer letters are not picked for a check of the text layer."""
 
 
 def pack_record(value: Any) -> bytes:
@@ -46,10 +50,12 @@ def parse_stage(payload: dict[str, Any]) -> dict[str, Any]:
     """Parse one PDF.
 
     Args:
-        payload: ``{"path", "doc_id", "settings": recipe.Parse as a dict}``.
+        payload: As for ``layout.parse.parse_task``; with ``"route": {"check": share, "seed"}`` (an OCR engine is at
+            hand) scanned pages are reported instead of being held against the document.
 
     Returns:
-        ``{"document": packed Document}``.
+        ``{"document": packed Document}``; with ``route`` also ``pages``, their number, ``"scanned": {page: rule that
+        fired}``, the ``trusted`` pages, and ``"texts": {page: its text}`` of those that chance has picked for a check.
 
     Raises:
         DocumentError: any reason code of opening and parsing, or ``needs_ocr``.
@@ -57,11 +63,28 @@ def parse_stage(payload: dict[str, Any]) -> dict[str, Any]:
     from .layout.parse import parse_task
 
     document = parse_task(payload)["document"]
+    if "route" in payload:
+        return {"document": pack_record(document)} | _route(document, **payload["route"])
     scanned = [page for page in document["pages"] if page["status"] == "needs_ocr"]
     if len(scanned) > payload["settings"]["max_scanned"] * len(document["pages"]):
         rules = sorted({page["status_reason"] for page in scanned})
         raise DocumentError("needs_ocr", f"{len(scanned)} of {len(document['pages'])} pages: {', '.join(rules)}")
     return {"document": pack_record(document)}
+
+
+def _route(document: dict[str, Any], check: float, seed: int) -> dict[str, Any]:
+    """Which pages have to be read, and which are picked for a check of the text layer, by hash."""
+    pages = document["pages"]
+    texts = {}
+    for page in pages:
+        picked = page["status"] == "text" and stable_unit(seed, document["doc_id"], "ocr check", page["number"]) < check
+        text = "\n".join(block["text"] for block in page["blocks"]) if picked else ""
+        # Formulas and drawings have texts that no two readers agree on.
+        if sum(map(str.isalpha, text)) >= max(CHECK_LETTERS, 0.6 * len("".join(text.split()))):
+            texts[page["number"]] = text
+    scanned = {page["number"]: page["status_reason"] for page in pages if page["status"] == "needs_ocr"}
+    trusted = [page["number"] for page in pages if page["status"] == "text"]
+    return {"pages": len(pages), "scanned": scanned, "trusted": trusted, "texts": texts}
 
 
 def qa_stage(payload: dict[str, Any]) -> dict[str, Any]:
@@ -70,7 +93,8 @@ def qa_stage(payload: dict[str, Any]) -> dict[str, Any]:
     Args:
         payload: ``{"path", "document": packed, "recipe": Recipe.content(), "configs", "info", "dpi": planned DPI,
             "benchmarks": path of the index of benchmarks that must not be contained, or ""}``; the file at ``path`` is
-            read again, by another extractor, to check questions.
+            read again, by another extractor, to check questions. ``"given"``, packed, where the stage ask has made the
+            questions: see ``tasks.make_items``.
 
     Returns:
         ``{"record": packed {"items", "shortfalls", "rejected", "dpi", "sizes"}, "samples": number of items}``;
@@ -87,7 +111,8 @@ def qa_stage(payload: dict[str, Any]) -> dict[str, Any]:
         configs = [config for config in configs if config != "ocr_full"]
         shortfalls["ocr_full"] = "scanned_pages"
     with SecondText(payload["path"], document) as pages:
-        result = make_items(document, recipe, configs, payload["info"], pages)
+        given = unpack_record(payload["given"]) if "given" in payload else None
+        result = make_items(document, recipe, configs, payload["info"], pages, given)
     items = [item.to_dict() for item in result.items]
     shortfalls.update(result.shortfalls)
     items = _not_of_benchmarks(items, payload.get("benchmarks", ""), shortfalls)

@@ -32,7 +32,7 @@ class Status:
 
     Attributes:
         slices, documents, pages: Of the whole plan.
-        stages: ``parse``, ``qa`` and ``pack``.
+        stages: ``parse``, ``qa`` and ``pack``, and ``ask`` where a model makes questions.
         in_work: Slices that a process works at now.
         interrupted: Slices that were begun, are not complete, and that nobody works at.
         failed: Slice -> error, of those that failed for good.
@@ -65,14 +65,16 @@ def read_status(out: Path) -> Status:
     """
     workspace = _open(out)
     if workspace is None or not workspace.plan_file.exists():
-        nothing = {stage: StageStatus(0, 0, 0) for stage in STAGES}
+        begun = {} if workspace is None else workspace.begun() or {}
+        nothing = {stage: StageStatus(0, 0, 0) for stage in _stages(begun)}
         return Status(0, 0, 0, nothing, [], [], {}, False, None, None)
-    containers = (workspace.begun() or {})["containers"]
+    begun = workspace.begun() or {}
+    containers = begun["containers"]
     plan = load_plan(workspace)
     sizes = plan.slice_sizes()
     missing = set(missing_slices(workspace, plan.num_slices, containers)[0])
     stages, times = {}, []
-    for stage in STAGES:
+    for stage in _stages(begun):
         done = [n for n in range(plan.num_slices) if workspace.sidecar(stage, n).exists()]
         if stage == "pack":
             done = [n for n in done if n not in missing]
@@ -109,3 +111,7 @@ def _seconds_left(times: list[tuple[float, int]], pages_left: int) -> float | No
         return None
     pages = sum(count for _, count in times[1:])
     return pages_left * (times[-1][0] - times[0][0]) / max(pages, 1)
+
+
+def _stages(begun: dict[str, Any]) -> list[str]:
+    return [stage for stage in STAGES if stage != "ask" or "prompts" in begun.get("tools", {})]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -19,7 +19,7 @@ from .qa.second_text import SecondText
 from .qa.verify import verify_candidate
 from .recipe import Recipe
 from .seeding import stable_int
-from .segments import Segment, choose_segments
+from .segments import choose_segments
 from .transcribe import page_markdown, pages_markdown
 
 SEGMENTS_TRIED = 4
@@ -94,6 +94,7 @@ def make_items(
     configs: Sequence[str],
     info: dict[str, Any],
     pages: SecondText | None = None,
+    given: Mapping[str, Any] | None = None,
 ) -> TaskResult:
     """Items of every config asked for; a pure function of its arguments.
 
@@ -103,6 +104,7 @@ def make_items(
         configs: Any of ``schema.CONFIG_NAMES``.
         info: ``{"name": file name}``, kept as provenance.
         pages: The second extraction that questions are checked against; by default the document's own blocks.
+        given: Config -> ``Questions`` as a dict, where something else has made the questions.
     """
     result = TaskResult()
     for config in configs:
@@ -111,7 +113,11 @@ def make_items(
         elif config == "ocr_needle":
             reason = _ocr_needle(document, recipe, info, result)
         else:
-            reason = _questions(document, recipe, config, info, result, pages)
+            found = choose_questions(document, recipe, config, pages) if given is None else questions_of(given[config])
+            for number, accepted in enumerate(found.accepted):
+                result.items.append(_question_item(document, config, number, accepted, info))
+            result.rejected += found.rejected
+            reason = found.reason
         if reason:
             result.shortfalls[config] = reason
     return result
@@ -130,18 +136,43 @@ def _generator() -> Generator:
     return ProgrammaticGenerator()
 
 
-def _questions(
-    document: Document,
-    recipe: Recipe,
-    config: str,
-    info: dict[str, Any],
-    result: TaskResult,
-    pages: SecondText | None,
-) -> str:
-    """Questions of one config. Returns the reason if there is none."""
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A candidate that passed its checks: ``checks`` are their names with ``ok``, ``models`` the verdicts of models."""
+
+    candidate: Candidate
+    generator: str
+    checks: dict[str, str]
+    text: str
+    fallback: str = ""
+    models: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Questions:
+    """The questions of a document and config, and ``reason`` (of ``SAMPLE_REASONS``) if there is none."""
+
+    accepted: list[Accepted] = field(default_factory=list)
+    rejected: list[dict[str, Any]] = field(default_factory=list)
+    reason: str = ""
+
+
+def questions_of(value: Mapping[str, Any]) -> Questions:
+    """The inverse of ``asdict`` on ``Questions``."""
+    accepted = [Accepted(**entry | {"candidate": candidate_of(entry["candidate"])}) for entry in value["accepted"]]
+    return Questions(accepted, list(value["rejected"]), value["reason"])
+
+
+def candidate_of(value: Mapping[str, Any]) -> Candidate:
+    """The inverse of ``asdict`` on a ``Candidate``, also after msgpack made lists of its tuples."""
+    return Candidate(**{**value, "segment": tuple(value["segment"]), "scope": tuple(value["scope"])})
+
+
+def choose_questions(document: Document, recipe: Recipe, config: str, pages: SecondText | None) -> Questions:
+    """Questions of one config, made without a model."""
     generator = _generator()
     chooser = Chooser(recipe.qa.per_document)
-    accepted: list[tuple[Candidate, Segment, dict[str, str]]] = []
+    found = Questions()
     seen = 0
     for segment in choose_segments(document, recipe.segments, recipe.seed, SEGMENTS_TRIED):
         candidates = generator.generate(document, [segment], config, recipe.seed)
@@ -156,37 +187,49 @@ def _questions(
             verdicts = verify_candidate(candidate, document, pages)
             failed = [{"check": v.check, "reason": v.reason} for v in verdicts if not v.ok]
             if failed:
-                entry = {"config": config, "family": candidate.family, "question": candidate.question}
-                result.rejected.append(entry | {"answer": answer_text(candidate.answer), "failed": failed})
+                found.rejected.append(rejection(candidate, failed))
             else:
                 chooser.take(candidate)
-                accepted.append((candidate, segment, {verdict.check: "ok" for verdict in verdicts}))
+                checks = {verdict.check: "ok" for verdict in verdicts}
+                text = text_source(candidate, pages)
+                found.accepted.append(Accepted(candidate, generator.name, checks, text, segment.fallback))
         if chooser.full:
             break
-    for number, (candidate, segment, checks) in enumerate(accepted):
-        meta = {"family": candidate.family, "proof": candidate.proof, "scope": list(candidate.scope)} | candidate.notes
-        if segment.fallback:
-            meta["segment_fallback"] = segment.fallback
-        item = Item(
-            id=f"{document.doc_id[:20]}-{config}-{number:02d}",
-            config=config,
-            question=candidate.question,
-            answer=answer_text(candidate.answer),
-            answer_format=candidate.answer_format,
-            evidence_pages=candidate.evidence_pages,
-            evidence_sources=candidate.evidence_sources,
-            segment=candidate.segment,
-            generator=generator.name,
-            verification=_json({"checks": checks, "text": _text_source(candidate, pages)}),
-            meta=_meta(document, info, meta, ""),
-        )
-        result.items.append(item)
-    if accepted:
-        return ""
-    return "rejected" if seen else "no_candidate"
+    if not found.accepted:
+        found.reason = "rejected" if seen else "no_candidate"
+    return found
 
 
-def _text_source(candidate: Candidate, pages: SecondText | None) -> str:
+def rejection(candidate: Candidate, failed: list[dict[str, str]]) -> dict[str, Any]:
+    """What is kept of a candidate that failed: ``failed`` are ``{"check", "reason"}``."""
+    entry = {"config": candidate.config, "family": candidate.family, "question": candidate.question}
+    return entry | {"answer": answer_text(candidate.answer), "failed": failed}
+
+
+def _question_item(document: Document, config: str, number: int, accepted: Accepted, info: dict[str, Any]) -> Item:
+    candidate = accepted.candidate
+    meta = {"family": candidate.family, "proof": candidate.proof, "scope": list(candidate.scope)} | candidate.notes
+    if accepted.fallback:
+        meta["segment_fallback"] = accepted.fallback
+    verification: dict[str, Any] = {"checks": accepted.checks, "text": accepted.text}
+    if accepted.models:
+        verification["models"] = accepted.models
+    return Item(
+        id=f"{document.doc_id[:20]}-{config}-{number:02d}",
+        config=config,
+        question=candidate.question,
+        answer=answer_text(candidate.answer),
+        answer_format=candidate.answer_format,
+        evidence_pages=candidate.evidence_pages,
+        evidence_sources=candidate.evidence_sources,
+        segment=candidate.segment,
+        generator=accepted.generator,
+        verification=_json(verification),
+        meta=_meta(document, info, meta, ""),
+    )
+
+
+def text_source(candidate: Candidate, pages: SecondText | None) -> str:
     """What the evidence was checked against: ``pdfium``, ``blocks`` (the parser's own text), or both."""
     if pages is None:
         return "blocks"

@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from mmprolong_data.errors import MMProLongError
+
 from . import wire
 from .reasons import DOCUMENT_REASONS, DocumentError
 from .untrusted import clean_detail
@@ -23,7 +25,12 @@ from .untrusted import clean_detail
 Task = Callable[[dict[str, Any]], dict[str, Any]]
 
 TASKS = {
+    "ask_check": (f"{__package__}.qa.openai.child:check", "qa_error"),
+    "ask_check_paraphrase": (f"{__package__}.qa.openai.child:check_paraphrase", "qa_error"),
+    "ask_prepare": (f"{__package__}.qa.openai.child:prepare", "qa_error"),
+    "ask_programmatic": (f"{__package__}.qa.openai.child:programmatic", "qa_error"),
     "inspect": (f"{__package__}.examine:inspect_pdf", "damaged"),
+    "ocr_pictures": (f"{__package__}.ocr.pages:picture_task", "render_error"),
     "parse": (f"{__package__}.layout.parse:parse_task", "parse_error"),
     "parse_stage": (f"{__package__}.stages:parse_stage", "parse_error"),
     "qa": (f"{__package__}.tasks:qa_task", "qa_error"),
@@ -51,7 +58,7 @@ def main() -> None:
         _limit(setup["memory"])
         tasks = TASKS | {name: (target, FALLBACK) for name, target in setup["tasks"].items()}
         try:
-            importlib.import_module(f"{__package__}.pdf")
+            importlib.import_module(f"{__package__}.{setup.get('preload', 'pdf')}")
         except Exception as error:  # noqa: BLE001 - whatever it is, the parent has to tell the user
             wire.send(sock, _broken(error))
             return
@@ -87,6 +94,8 @@ def _run(tasks: dict[str, tuple[str, str]], name: str, payload: dict[str, Any]) 
         if error.reason not in DOCUMENT_REASONS:
             return _broken(error)
         return {"reason": error.reason, "detail": error.detail}
+    except MMProLongError as error:
+        return _broken(error) | {"message": str(error)}
     except MemoryError:
         return {"reason": "memory", "detail": "out of memory"}
     except ImportError as error:

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from mmprolong_data.errors import MMProLongError
 from mmprolong_data.settings import differences, fingerprint
 
-STAGES = ("parse", "qa", "pack")
+STAGES = ("parse", "ask", "qa", "pack")
 TOOLS = ("mmprolong", "pymupdf", "pyarrow", "simplejpeg", "msgpack")
 """Packages whose version decides the bytes of a dataset."""
 LOCK_POLL = 0.5
@@ -168,6 +168,11 @@ class Workspace:
                 f"{self.out} was begun with other settings or files:\n  {listing}\n"
                 f"Remedy: go on with the old ones, or build into another folder: --out {self.out}-2"
             )
+
+    def begun_tools(self) -> dict[str, str]:
+        """The tool versions that the build was begun with; an OCR engine's fingerprint is one of them."""
+        tools: dict[str, str] = json.loads(self.build_file.read_bytes())["tools"]
+        return tools
 
     def cell(self, stage: str, number: int) -> Path:
         """The data file of a slice in a stage (a folder for ``pack``); its sidecar stands beside it."""

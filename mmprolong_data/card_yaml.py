@@ -16,8 +16,11 @@ from .records import IMAGES_TYPE
 from .shards import EXTENSION
 
 
-def card_metadata(manifest: Manifest) -> str:
-    """Configs, features, sizes and tags of a dataset as YAML, without the ``---`` lines."""
+def card_metadata(manifest: Manifest, values: dict[str, Any] | None = None) -> str:
+    """Configs, features, sizes and tags of a dataset as YAML, without the ``---`` lines.
+
+    ``values`` are the publisher's: licence, name, languages; they come first, in place of the defaults.
+    """
     features = _features(manifest.container)
     extension = EXTENSION[manifest.container]
     configs, infos = [], []
@@ -39,9 +42,9 @@ def card_metadata(manifest: Manifest) -> str:
             }
         )
         total += sum(splits.values())
-    data = {
-        "license": "other",
-        "pretty_name": "mmprolong",
+    data = dict(values or {"license": "other", "license_name": "various", "pretty_name": "mmprolong"}) | {
+        "annotations_creators": ["machine-generated"],
+        "source_datasets": ["original"],
         "task_categories": ["visual-question-answering", "image-text-to-text"],
         "size_categories": [_size_category(total)],
         "tags": ["long-context", "document-question-answering", "ocr", "vision-language", "mmprolong"],
@@ -85,10 +88,8 @@ def _feature(name: str, kind: pa.DataType) -> dict[str, Any]:
 
 def _size_category(samples: int) -> str:
     """The Hub's name for a number of samples."""
-    edges = [(10**3, "1K"), (10**4, "10K"), (10**5, "100K"), (10**6, "1M"), (10**7, "10M")]
-    lower = "n"
-    for edge, name in edges:
-        if samples < edge:
-            return f"n<{name}" if lower == "n" else f"{lower}<n<{name}"
-        lower = name
-    return "n>10M"
+    names = ["1K", "10K", "100K", "1M", "10M", "100M", "1B", "10B", "100B", "1T"]
+    if samples < 1000:
+        return "n<1K"
+    power = len(str(samples)) - 4
+    return f"{names[power]}<n<{names[power + 1]}" if power < len(names) - 1 else "n>1T"

@@ -72,17 +72,30 @@ def read_index_table(path: Path) -> pa.Table:
         FormatError: missing, damaged, or of another shape.
     """
     try:
-        table = pq.read_table(path, partitioning=None)
+        content = path.read_bytes()
     except FileNotFoundError:
         raise FormatError(f"{path}: missing. Remedy: build or download the dataset again") from None
+    except OSError as error:
+        raise FormatError(f"{path}: cannot be read: {error.strerror}") from None
+    return parse_index(content, str(path))
+
+
+def parse_index(content: bytes | memoryview, where: str) -> pa.Table:
+    """The index whose file holds ``content``, as a table.
+
+    Raises:
+        FormatError: damaged, or of another shape; starts with ``where``.
+    """
+    try:
+        table = pq.read_table(pa.BufferReader(content))
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise FormatError(f"{path}: damaged ({_first_line(error)}). Remedy: build or download it again") from None
+        raise FormatError(f"{where}: damaged ({_first_line(error)}). Remedy: build or download it again") from None
     if table.schema.names != INDEX_SCHEMA.names:
-        raise FormatError(f"{path}: not an index of this format: columns {', '.join(table.schema.names)}")
+        raise FormatError(f"{where}: not an index of this format: columns {', '.join(table.schema.names)}")
     try:
         return table.cast(INDEX_SCHEMA)
     except (pa.ArrowException, ValueError) as error:
-        raise FormatError(f"{path}: not an index of this format: {_first_line(error)}") from None
+        raise FormatError(f"{where}: not an index of this format: {_first_line(error)}") from None
 
 
 def read_index(path: Path) -> list[IndexRow]:
@@ -91,7 +104,11 @@ def read_index(path: Path) -> list[IndexRow]:
     Raises:
         FormatError: missing, damaged, or of another shape.
     """
-    table = read_index_table(path)
+    return index_rows(read_index_table(path))
+
+
+def index_rows(table: pa.Table) -> list[IndexRow]:
+    """The rows of an index table."""
     columns = [table[field.name].to_pylist() for field in fields(IndexRow)]
     return [IndexRow(*values) for values in zip(*columns, strict=True)]
 

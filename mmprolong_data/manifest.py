@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from .errors import FormatError
-from .schema import CONFIG_NAMES, FORMAT_VERSION, SPLITS
+from .schema import FORMAT_VERSION, KNOWN_CONFIGS, SPLITS
 from .shards import EXTENSION
 
 MANIFEST_NAME = "manifest.json"
@@ -18,6 +18,10 @@ _TYPES: dict[str, type] = {
     "format_version": int, "dataset_version": str, "container": str, "recipe": dict, "recipe_hash": str, "tools": dict,
     "shards": list, "indexes": dict, "documents": dict, "samples": dict, "tokens": dict, "shortfalls": dict,
     "rejected": dict,
+}  # fmt: skip
+_LATER_TYPES: dict[str, type] = {"parent_version": str, "changelog": list}
+_CHANGE_TYPES: dict[str, type] = {
+    "version": str, "parent": str, "level": str, "documents": dict, "samples": dict, "note": str,
 }  # fmt: skip
 _SHARD_TYPES = {"config": str, "split": str, "name": str, "sha256": str, "bytes": int, "samples": int, "tokens": int}
 
@@ -39,6 +43,11 @@ class Manifest:
         shortfalls: ``{config: {reason: n}}``: used documents without a sample in a config.
         rejected: ``{config: {check: n}}``: candidates that verification refused, by the first check that failed. Absent
             in old datasets.
+        parent_version: The published version that this one follows; "" for a first or unpublished one.
+        changelog: ``{"version", "parent", "level", "documents", "samples", "note"}`` of every published version, the
+            newest first; ``documents`` and ``samples`` count what was ``added``, ``removed`` and ``changed``.
+
+    The last three came later: a manifest without them is read as one without, and older readers ignore them.
     """
 
     format_version: int
@@ -54,10 +63,12 @@ class Manifest:
     tokens: dict[str, dict[str, int]]
     shortfalls: dict[str, dict[str, int]] = field(default_factory=dict)
     rejected: dict[str, dict[str, int]] = field(default_factory=dict)
+    parent_version: str = ""
+    changelog: list[dict[str, Any]] = field(default_factory=list)
 
     def configs(self) -> list[str]:
-        """Configs that have samples, in the order of ``CONFIG_NAMES``."""
-        return [config for config in CONFIG_NAMES if config in self.samples]
+        """Configs that have samples, in the order of ``KNOWN_CONFIGS``."""
+        return [config for config in KNOWN_CONFIGS if config in self.samples]
 
     def shards_of(self, config: str, split: str) -> list[dict[str, Any]]:
         """The shards of a config and split, in order."""
@@ -68,9 +79,13 @@ def write_manifest(root: Path, manifest: Manifest) -> None:
     """Write ``manifest.json``: sorted keys, no time, no place; under a temporary name first."""
     path = root / MANIFEST_NAME
     temporary = path.with_name(path.name + ".tmp")
-    text = json.dumps(asdict(manifest), sort_keys=True, indent=1, ensure_ascii=False) + "\n"
-    temporary.write_text(text, encoding="utf-8")
+    temporary.write_bytes(manifest_bytes(manifest))
     temporary.replace(path)
+
+
+def manifest_bytes(manifest: Manifest) -> bytes:
+    """The content of ``manifest.json``."""
+    return (json.dumps(asdict(manifest), sort_keys=True, indent=1, ensure_ascii=False) + "\n").encode()
 
 
 def read_manifest(root: Path) -> Manifest:
@@ -81,16 +96,27 @@ def read_manifest(root: Path) -> Manifest:
     """
     path = root / MANIFEST_NAME
     try:
-        value = json.loads(path.read_bytes())
+        content = path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         raise FormatError(f"{root}: no dataset here ({MANIFEST_NAME} is missing). Remedy: mmprolong build") from None
     except OSError as error:
         raise FormatError(f"{path}: cannot be read: {error.strerror}") from None
+    return decode_manifest(content, str(path))
+
+
+def decode_manifest(content: bytes | memoryview, where: str) -> Manifest:
+    """The manifest whose file holds ``content``.
+
+    Raises:
+        FormatError: see ``read_manifest``; starts with ``where``.
+    """
+    try:
+        value = json.loads(bytes(content))
     except (ValueError, RecursionError):
         raise FormatError(
-            f"{path}: damaged (not JSON). Remedy: run the same build again, or download it again"
+            f"{where}: damaged (not JSON). Remedy: run the same build again, or download it again"
         ) from None
-    return parse_manifest(value, str(path))
+    return parse_manifest(value, where)
 
 
 def parse_manifest(value: Any, where: str) -> Manifest:
@@ -117,7 +143,7 @@ def parse_manifest(value: Any, where: str) -> Manifest:
         if not isinstance(shard, dict):
             raise FormatError(f"{where}: damaged (shards)")
         _check_types(shard, _SHARD_TYPES, f"{where}: shards")
-        if shard["config"] not in CONFIG_NAMES or shard["split"] not in SPLITS:
+        if shard["config"] not in KNOWN_CONFIGS or shard["split"] not in SPLITS:
             raise FormatError(f"{where}: unknown config or split {shard['config']!r}, {shard['split']!r}")
         _check_path(shard["name"], "data", where)
     for name, digest in value["indexes"].items():
@@ -132,7 +158,15 @@ def parse_manifest(value: Any, where: str) -> Manifest:
     counts = [documents.get("found"), documents.get("used")]
     if not isinstance(left_out, dict) or not all(map(_is_count, [*counts, *left_out.values()])):
         raise FormatError(f"{where}: damaged (documents)")
-    return Manifest(**{item.name: value[item.name] for item in fields(Manifest)})
+    later = {name: value[name] for name in _LATER_TYPES if name in value}
+    _check_types(later, {name: _LATER_TYPES[name] for name in later}, where)
+    for change in later.get("changelog", []):
+        if not isinstance(change, dict):
+            raise FormatError(f"{where}: damaged (changelog)")
+        _check_types(change, _CHANGE_TYPES, f"{where}: changelog")
+        if not all(map(_is_count, [*change["documents"].values(), *change["samples"].values()])):
+            raise FormatError(f"{where}: damaged (changelog)")
+    return Manifest(**{item.name: value[item.name] for item in fields(Manifest) if item.name in _TYPES}, **later)
 
 
 def _check_types(value: dict[str, Any], types: dict[str, type], where: str) -> None:

@@ -24,8 +24,8 @@ IMAGES_TYPE = pa.list_(pa.struct([("bytes", pa.binary()), ("path", pa.string())]
 class PageImages(Sequence[bytes]):
     """The JPEG pages of one document. What several samples need of them is made once: checksum, column, msgpack."""
 
-    def __init__(self, pages: Sequence[bytes]) -> None:
-        self._pages = list(pages)
+    def __init__(self, pages: Sequence[bytes | memoryview]) -> None:
+        self._pages = [bytes(page) for page in pages]  # no copy of what is bytes already
 
     @overload
     def __getitem__(self, index: int) -> bytes: ...

@@ -13,6 +13,10 @@ FORMAT_VERSION = 1
 """Version of the on-disk format. A reader refuses a dataset whose version is larger."""
 
 CONFIG_NAMES = ("extract_single", "extract_multi", "reasoning", "ocr_full", "ocr_needle")
+PROBE_CONFIGS = ("planted_code",)
+"""Configs that only evaluation sets have (``mmprolong build-probe``): a code stamped onto a page, asked for."""
+KNOWN_CONFIGS = (*CONFIG_NAMES, *PROBE_CONFIGS)
+"""Every config that a dataset may have."""
 VQA_CONFIGS = ("extract_single", "extract_multi", "reasoning")
 OCR_CONFIGS = ("ocr_full", "ocr_needle")
 SPLITS = ("train", "validation")
@@ -27,8 +31,8 @@ class Sample:
     Attributes:
         id: Unique key inside a dataset, without dots (a WebDataset key ends at the first dot).
         doc_id: SHA-256 (hex) of the PDF.
-        config: One of ``CONFIG_NAMES``.
-        version: Dataset version, ``X.Y.Z``.
+        config: One of ``KNOWN_CONFIGS``.
+        version: The dataset version that the sample was built for, ``X.Y.Z``: the dataset's own or an earlier one.
         num_pages: Number of pages = number of images.
         num_tokens: Image tokens + text tokens of the whole conversation (see ``mmprolong_data.chat``).
         images: The JPEG bytes of every page, in physical order.
@@ -76,8 +80,8 @@ class Sample:
             fail("id", f"{self.id!r} must be non-empty ASCII without dots and slashes")
         if len(self.doc_id) != 64 or any(c not in "0123456789abcdef" for c in self.doc_id):
             fail("doc_id", "must be a SHA-256 in lower-case hex")
-        if self.config not in CONFIG_NAMES:
-            fail("config", f"{self.config!r} is none of {', '.join(CONFIG_NAMES)}")
+        if self.config not in KNOWN_CONFIGS:
+            fail("config", f"{self.config!r} is none of {', '.join(KNOWN_CONFIGS)}")
         if self.num_pages < 1 or len(self.images) != self.num_pages:
             fail("images", f"{len(self.images)} images for num_pages={self.num_pages}")
         parts = [part for message in self.messages for part in message["content"]]

@@ -18,6 +18,7 @@ from .parquet_shards import open_parquet, row_group_ranges
 from .records import sample_crc32
 from .shards import read_shard
 from .tar_shards import BLOCK
+from .versions import parse_version
 
 Progress = Callable[[int, int], None]
 """Called with (bytes of shards checked, bytes in all)."""
@@ -67,6 +68,11 @@ def verify_dataset(root: Path, progress: Progress | None = None) -> list[str]:
 
 
 def _counts(manifest: Manifest) -> Iterator[str]:
+    for version in filter(None, (manifest.dataset_version, manifest.parent_version)):
+        try:
+            parse_version(version)
+        except FormatError as error:
+            yield f"manifest.json: {error}"
     documents = manifest.documents
     left_out = sum(documents["left_out"].values())
     if documents["found"] != documents["used"] + left_out:
@@ -129,8 +135,13 @@ def _shard(path: Path, shard: dict[str, Any], rows: list[IndexRow], manifest: Ma
         offset = 0
         for number, sample in enumerate(read_shard(path)):
             sample.validate()
-            if (sample.config, sample.version) != (shard["config"], manifest.dataset_version):
-                problems.append(f"{name}: sample {sample.id} is of config {sample.config}, version {sample.version}")
+            # A sample keeps the version that it was built for, so that unchanged shards keep their bytes.
+            newer = parse_version(sample.version) > parse_version(manifest.dataset_version)
+            if sample.config != shard["config"] or newer:
+                found_in = f"in a shard of {shard['config']}, dataset version {manifest.dataset_version}"
+                problems.append(
+                    f"{name}: sample {sample.id} is of config {sample.config}, version {sample.version}, {found_in}"
+                )
             row = IndexRow(
                 sample.id, name, number, offset, 0, sample.num_pages, sample.num_tokens, sample.doc_id,
                 sample_crc32(sample),

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import functools
 import math
+
+import numpy as np
+import numpy.typing as npt
 
 FACTOR = 28
 """Side of the square of pixels behind one token: patches of 14, merged 2 x 2."""
+PATCH = 14
+PATCH_BYTES = 3 * PATCH * PATCH
+"""Side of a patch in pixels, and its size as uint8 RGB."""
 MIN_PIXELS = 56 * 56
 MAX_PIXELS = 12_845_056
 """Limits of one image: 4 and 16,384 tokens (``preprocessor_config.json`` of Qwen2.5-VL)."""
 MAX_RATIO = 200
 """Longest side over shortest side that the model's processor accepts."""
 POINTS_PER_INCH = 72
+IMAGE_MEAN = (0.48145466, 0.4578275, 0.40821073)
+IMAGE_STD = (0.26862954, 0.26130258, 0.27577711)
+"""Normalisation of the RGB channels (``preprocessor_config.json`` of Qwen2.5-VL; the values are CLIP's)."""
 
 
 def smart_resize(
@@ -79,3 +89,32 @@ def page_pixels(width_pt: float, height_pt: float, dpi: int, max_pixels: int = M
 def image_tokens(width: int, height: int) -> int:
     """Tokens of an image whose sides (pixels) are multiples of ``FACTOR``."""
     return (width // FACTOR) * (height // FACTOR)
+
+
+def patchify(pixels: npt.NDArray[np.uint8], temporal: int = 2) -> npt.NDArray[np.float32]:
+    """Raw patches to the vision tower's input: rescaled, normalised, repeated in time.
+
+    Bit-identical to ``pixel_values`` of ``Qwen2VLImageProcessorPil`` for the same pages.
+
+    Args:
+        pixels: uint8, shape (patches, 588): channel, row, column, as ``PageStream`` and ``patches`` give them.
+        temporal: Frames of a patch; an image is repeated.
+
+    Returns:
+        float32, shape (patches, 588 * temporal): channel, frame, row, column.
+    """
+    planes = pixels.reshape(-1, 3, 1, PATCH * PATCH)
+    out = np.empty((len(planes), 3, temporal, PATCH * PATCH), np.float32)
+    for channel, table in enumerate(normalised()):
+        out[:, channel] = table[planes[:, channel]]
+    return out.reshape(len(planes), -1)
+
+
+@functools.cache
+def normalised() -> npt.NDArray[np.float32]:
+    """float32, shape (3, 256): the normalised value of every byte in every channel, rounded as the processor rounds."""
+    rescaled = (np.arange(256, dtype=np.float64) * (1 / 255)).astype(np.float32)
+    mean, std = np.array(IMAGE_MEAN, np.float32)[:, None], np.array(IMAGE_STD, np.float32)[:, None]
+    table = (rescaled[None] - mean) / std
+    table.flags.writeable = False
+    return table

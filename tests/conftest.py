@@ -20,3 +20,17 @@ def corpus() -> Path:
             pytest.fail(message)
         pytest.skip(message)
     return folder
+
+
+@pytest.fixture(scope="session")
+def ocr_extra() -> None:
+    """The ocr extra, or a skip that says how to get it (a failure where it is required)."""
+    from mmprolong_builders.ocr.weights import missing_packages
+    from mmprolong_builders.recipe import Ocr
+
+    missing = missing_packages(Ocr())
+    if missing:
+        message = f'not installed: {", ".join(missing)}; pip install -e ".[ocr]"'
+        if os.environ.get("MMPROLONG_REQUIRE_OCR"):
+            pytest.fail(message)
+        pytest.skip(message)

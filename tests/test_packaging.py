@@ -35,9 +35,11 @@ def test_wheel_holds_our_packages_under_our_names_only(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     tops = {name.split("/")[0] for name in names if ".dist-info" not in name}
     assert tops <= {"mmprolong_data", "mmprolong_builders", "mmprolong_cards", "mmprolong_trainer"}
+    assert "mmprolong_builders/qa/openai/prompts/rules.md" in names
     packaged = {name for name in names if name.endswith((".py", ".j2"))}
     for folder, package in (
         ("mmprolong_data", "mmprolong_data"), ("builders", "mmprolong_builders"), ("dataset_cards", "mmprolong_cards"),
+        ("trainer", "mmprolong_trainer"),
     ):  # fmt: skip
         for path in (ROOT / folder).rglob("*"):
             if path.suffix in (".py", ".j2"):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = {"mmprolong_data": "mmprolong_data", "mmprolong_builders": "builders"}
+PACKAGES = {"mmprolong_data": "mmprolong_data", "mmprolong_builders": "builders", "mmprolong_trainer": "trainer"}
 
 
 def imports(path: Path) -> set[str]:
@@ -29,6 +29,7 @@ def imports(path: Path) -> set[str]:
     [
         ("mmprolong_data", {"mmprolong_builders", "mmprolong_trainer", "builders", "trainer", "pymupdf", "fitz"}),
         ("builders", {"mmprolong_trainer", "trainer", "builders", "mmprolong_builders"}),
+        ("trainer", {"mmprolong_trainer", "trainer", "builders", "mmprolong_builders", "pymupdf", "fitz"}),
     ],
 )
 def test_packages_import_only_what_the_rule_allows(folder: str, forbidden: set[str]) -> None:
@@ -76,11 +77,24 @@ def test_the_parent_of_a_build_never_loads_pymupdf() -> None:
         "import mmprolong_builders.commands.build, mmprolong_builders.pipeline, mmprolong_builders.finish"
     )
     assert "mmprolong_builders.pack" in loaded
+    assert "mmprolong_builders.ocr.run" in loaded
     assert not loaded & {"pymupdf", "fitz", "torch", "datasets", "matplotlib"}
+    assert not loaded & {"onnxruntime", "paddleocr", "paddlex", "rapid_layout", "cv2"}
+
+
+def test_commands_of_the_trainer_are_light() -> None:
+    """They are loaded for every call of ``mmprolong``; training never loads PyMuPDF."""
+    loaded = loaded_after("import mmprolong_trainer.commands.prepare_model, mmprolong_trainer.config")
+    assert not loaded & {"torch", "transformers", "datasets", "tokenizers"}
+    loaded = loaded_after("import mmprolong_trainer.loop")
+    assert "torch" in loaded
+    assert not loaded & {"pymupdf", "fitz", "mmprolong_builders", "torchvision", "flash_attn"}
 
 
 def test_every_package_folder_has_a_readme() -> None:
-    for folder in ("mmprolong_data", "builders", "dataset_cards", "tests", "benchmarks"):
+    builders = ("builders", "builders/ocr", "builders/publishing", "builders/qa")
+    trainer = ("trainer", "trainer/evaluate", "configs")
+    for folder in ("mmprolong_data", "mmprolong_data/llm", *builders, *trainer, "dataset_cards", "tests", "benchmarks"):
         assert (ROOT / folder / "README.md").read_text(encoding="utf-8").strip()
 
 

@@ -37,12 +37,13 @@ examples:
   mmprolong build a.pdf b.pdf --out small --format both   Parquet in ./small, WebDataset in ./small-wds
   mmprolong recipe > recipe.yaml                          every setting with its meaning, to edit
   mmprolong build ~/pdfs --recipe recipe.yaml
+  mmprolong build ~/pdfs --set qa.generator=openai --set qa.model=NAME --set qa.base_url=http://localhost:8000/v1
 
   mmprolong build ~/pdfs --out /shared/set --part 3/10    the fourth of ten parts (Slurm array, Kubernetes, by hand)
   mmprolong build --finish --out /shared/set              publish what the parts have built
 
 exit codes: 0 done, 1 failed, 2 wrong arguments or settings, 3 done but for slices that failed for good (named),
-130 interrupted (run it again to go on)
+4 stopped at --max-cost, 130 interrupted (after 4 or 130, run it again to go on)
 """
 
 
@@ -76,6 +77,10 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     build.add_argument(
         "--incomplete", action="store_true", help="with --finish: also where slices are missing (exit code 3)"
     )
+    build.add_argument(
+        "--max-cost", type=float, metavar="USD",
+        help="stop before this run has spent more on language models; the same command goes on",
+    )  # fmt: skip
     build.add_argument("--no-report", action="store_true", help="do not draw DIR/report (mmprolong inspect draws it)")
     build.add_argument("--dry-run", action="store_true", help="print the plan and build nothing")
     build.set_defaults(run=_build)
@@ -92,7 +97,7 @@ def _build(options: argparse.Namespace) -> int:
         raise SettingsError(f"--workers {workers}: must be at least 1")
     output, errors = Console(), Console(stderr=True)
     display = ProgressDisplay(errors)
-    build = Build(options.corpus, options.out, recipe, workers, options.format, display)
+    build = Build(options.corpus, options.out, recipe, workers, options.format, display, options.max_cost)
     if options.dry_run:
         with display:
             plan, _ = build.plan()
@@ -128,6 +133,8 @@ def _check_mode(options: argparse.Namespace) -> tuple[int, int] | None:
         raise SettingsError(" and ".join(f"--{name.replace('_', '-')}" for name in modes) + ": only one at a time")
     if options.incomplete and not options.finish:
         raise SettingsError("--incomplete goes with --finish only")
+    if options.max_cost is not None and not options.max_cost > 0:
+        raise SettingsError(f"--max-cost {options.max_cost}: must be more than 0")
     if not options.corpus and not options.finish:
         raise SettingsError("no corpus: name a folder, a PDF or a text file of paths")
     if not options.part:

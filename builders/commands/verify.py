@@ -58,7 +58,9 @@ def _verify(options: argparse.Namespace) -> int:
     if problems:
         output.print(f"{options.dataset}: {len(problems)} problems", style="bold red", highlight=False)
         return 1
-    output.print(f"{options.dataset}: everything is as the manifest says", style="green", highlight=False)
+    output.print(
+        f"{options.dataset}: everything is as the manifest says", style="green", highlight=False, soft_wrap=True
+    )
     return _prove(options, output, errors) if options.qa else 0
 
 
@@ -87,9 +89,13 @@ def _prove(options: argparse.Namespace, output: Console, errors: Console) -> int
         listing = ", ".join(f"{check} {count:,}" for check, count in proven.failed.most_common())
         output.print(f"failed checks: {listing}", highlight=False)
     if proven.problems:
-        output.print(f"{options.dataset}: {len(proven.problems):,} questions are not proven", style="bold red")
+        output.print(
+            f"{options.dataset}: {len(proven.problems):,} questions are not proven", style="bold red", soft_wrap=True
+        )
         return 1
-    output.print(f"{options.dataset}: {proven.count('ok'):,} answers follow from the PDFs", style="green")
+    output.print(
+        f"{options.dataset}: {proven.count('ok'):,} answers follow from the PDFs", style="green", soft_wrap=True
+    )
     return 0
 
 

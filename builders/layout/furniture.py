@@ -77,7 +77,7 @@ def find_furniture(pages: list[RawPage]) -> list[Furniture]:
 
 
 def _edges(page: RawPage) -> list[_Edge]:
-    height = page.width if page.turn else page.height
+    height = page.upright_size[1]
     edges = []
     for top in (True, False):
         zone = [f for f in page.fragments if (f.base < TOP * height if top else f.base > BOTTOM * height)]

@@ -17,7 +17,8 @@ class Group:
     """Lines that belong together, and what is known about them.
 
     ``kind`` is empty until a rule decides. ``gap`` is the distance from the line above in its region, in usual line
-    pitches (large at a region's start). ``last`` says that nothing of its region follows.
+    pitches (large at a region's start). ``last`` says that nothing of its region follows. ``titled``: a layout model
+    takes it for a title or heading. ``scanned``: it comes from OCR.
     """
 
     lines: list[Line]
@@ -30,6 +31,8 @@ class Group:
     source: str = "text"
     rows: list[list[str]] = field(default_factory=list)
     items: list[int] = field(default_factory=list)
+    titled: bool = False
+    scanned: bool = False
 
     @property
     def text(self) -> str:

@@ -17,6 +17,8 @@ MAX_LENGTH = 160
 _NUMBER = re.compile(r"(?:chapter|kapitel|chapitre|section|part|appendix|глава)?[0-9]{1,8}|[a-z]|[ivx]{1,5}|第.{1,4}章")
 """What may stand before a title in the normalized text of its line."""
 _NUMBER_START = re.compile(rf"(?:{_NUMBER.pattern})")
+_READABLE = re.compile(r"\A[^\\{}∂=^%_$|]*(?:[^\W\d_]{3}|[\u3400-\u9fff]{2})[^\\{}∂=^%_$|]*\Z")
+"""On scans, where sizes are measured, formulas and code look large: a heading has a word and none of their signs."""
 _NOT_WORD = re.compile(r"[\W_]+")
 Outline = list[tuple[int, str, int, float | None]]
 
@@ -120,9 +122,11 @@ def looks_like_heading(group: Group, metrics: Metrics) -> bool:
         or any(len(line.cells) > 2 for line in group.lines)
     ):
         return False
+    if group.scanned and not (_READABLE.search(text) and (group.titled or (group.gap > 1.3 and not text[0].islower()))):
+        return False
     larger = group.size / metrics.size
     numbered = heading_depth(text) > 0
-    if larger >= 1.15:
+    if larger >= 1.15 or (group.titled and larger >= 0.86):
         return True
     bold = group.bold and not metrics.bold
     apart = group.gap > 1.2

@@ -23,7 +23,7 @@ def classify(group: Group, page: RawPage, metrics: Metrics) -> None:
     if caption is not None and _is_caption(caption.group(1), caption.group(2), caption.group(3), group):
         group.kind, group.label = "caption", " ".join(caption.group(1).split())
         return
-    height = page.width if page.turn else page.height
+    height = page.upright_size[1]
     small = group.size < 0.93 * metrics.size
     if (
         small

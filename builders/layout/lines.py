@@ -83,8 +83,9 @@ class RawPage:
     """What the text layer of one page holds. Boxes are in points of the page as displayed.
 
     Attributes:
-        turn: 0, or 1 / 3 where most text runs downwards / upwards: ``fragments`` then stand in a coordinate system
-            turned so that their text runs to the right (``restore_box`` turns boxes back).
+        turn: 0, or 1 / 3 where most text runs downwards / upwards (2, of scans alone: upside down): ``fragments``
+            then stand in a coordinate system turned so that their text runs to the right (``restore_box`` turns
+            boxes back).
         images: Boxes of images.
         rules: Boxes of straight horizontal lines, thin filled boxes included.
         frames: Other vector boxes.
@@ -92,6 +93,8 @@ class RawPage:
             that are not painted; letters and digits.
         dots: Characters of dotted leaders with their spaces, as contents pages have them.
         plain: More spans than ``MAX_SPANS``.
+        scanned: Its fragments come from an OCR engine, ``regions`` from a layout model: ``(kind, box)``, in the
+            system of the fragments. Their lines fell by ``skew`` degrees on the page.
     """
 
     number: int
@@ -109,6 +112,14 @@ class RawPage:
     alphanumeric: int = 0
     dots: int = 0
     plain: bool = False
+    scanned: bool = False
+    skew: float = 0.0
+    regions: list[tuple[str, Box]] = field(default_factory=list)
+
+    @property
+    def upright_size(self) -> tuple[float, float]:
+        """Width and height in the system of the fragments."""
+        return (self.height, self.width) if self.turn % 2 else (self.width, self.height)
 
 
 class FontStyles:
@@ -359,6 +370,8 @@ def restore_box(box: Box, turn: int, width: float, height: float) -> Box:
     x0, y0, x1, y1 = box
     if turn == 1:
         x0, y0, x1, y1 = width - y1, x0, width - y0, x1
+    elif turn == 2:
+        x0, y0, x1, y1 = width - x1, height - y1, width - x0, height - y0
     elif turn == 3:
         x0, y0, x1, y1 = y0, height - x1, y1, height - x0
     return max(0.0, min(x0, width)), max(0.0, min(y0, height)), max(0.0, min(x1, width)), max(0.0, min(y1, height))

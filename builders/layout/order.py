@@ -16,17 +16,21 @@ _Row = tuple[int, int, list[tuple[float, float]]]
 """First and last + 1 index of its fragments, and the covered x intervals, sorted and disjoint."""
 
 
-def reading_order(fragments: list[Fragment]) -> list[list[Fragment]]:
+def reading_order(fragments: list[Fragment], ordered: bool = True) -> list[list[Fragment]]:
     """Regions of a page in reading order; the fragments of one region form a single column.
+
+    Args:
+        fragments: Of one page.
+        ordered: Whether ``Fragment.order`` tells something: a PDF's own order does, an OCR engine's does not.
 
     A gutter is accepted where both sides hold lines of text, by two kinds of evidence: the file itself gives one
     side after the other (then little text is enough), or both sides look like set text (long, well filled lines).
     A table fails both: its file order runs row by row, its cells are short.
     """
-    return _cut(sorted(fragments, key=lambda f: f.base - _UP * f.size), 0)
+    return _cut(sorted(fragments, key=lambda f: f.base - _UP * f.size), 0, ordered)
 
 
-def _cut(fragments: list[Fragment], depth: int) -> list[list[Fragment]]:
+def _cut(fragments: list[Fragment], depth: int, ordered: bool) -> list[list[Fragment]]:
     if len(fragments) < 4 or depth >= MAX_DEPTH:
         return [fragments] if fragments else []
     rows = _rows(fragments)
@@ -40,7 +44,7 @@ def _cut(fragments: list[Fragment], depth: int) -> list[list[Fragment]]:
         end, gutters = _run(rows, start, left, right, gutter_width)
         first, last = rows[start][0], rows[end - 1][1]
         part = fragments[first:last]
-        split = _split(part, gutters) if gutters and len(part) >= 4 else None
+        split = _split(part, gutters, ordered) if gutters and len(part) >= 4 else None
         if split is None:
             single += part
         else:
@@ -48,8 +52,8 @@ def _cut(fragments: list[Fragment], depth: int) -> list[list[Fragment]]:
             single += before
             if single:
                 regions.append(single)
-            regions += _cut(one, depth + 1)
-            regions += _cut(two, depth + 1)
+            regions += _cut(one, depth + 1, ordered)
+            regions += _cut(two, depth + 1, ordered)
             single = after
         start = end
     if single:
@@ -134,15 +138,15 @@ def _free(covered: list[tuple[float, float]], left: float, right: float, width: 
 _Split = tuple[list[Fragment], list[Fragment], list[Fragment], list[Fragment]]
 
 
-def _split(part: list[Fragment], gutters: list[tuple[float, float]]) -> _Split | None:
+def _split(part: list[Fragment], gutters: list[tuple[float, float]], ordered: bool) -> _Split | None:
     """The best accepted split of a run: what stands before, left column, right column, what stands after."""
     best: tuple[float, _Split] | None = None
     for a, b in gutters:
         middle = 0.5 * (a + b)
-        split = _trim(part, middle)
+        split = _trim(part, middle) if ordered else _halves(part, middle)
         if split is None:
             continue
-        score = _evidence(split[1], split[2])
+        score = _evidence(split[1], split[2]) if ordered else _looks(split[1], split[2])
         if score > 0.0 and (best is None or score > best[0]):
             best = score, split
     return best[1] if best else None
@@ -171,6 +175,27 @@ def _trim(part: list[Fragment], middle: float) -> _Split | None:
     skip = {f.order for f in before} | {f.order for f in after}
     kept = [(f, side) for f, side in zip(part, sides, strict=True) if f.order not in skip]
     return before, [f for f, side in kept if not side], [f for f, side in kept if side], after
+
+
+def _halves(part: list[Fragment], middle: float) -> _Split | None:
+    """Cut at ``middle``, all of it."""
+    one = [f for f in part if f.x0 + f.x1 <= 2 * middle]
+    two = [f for f in part if f.x0 + f.x1 > 2 * middle]
+    return ([], one, two, []) if one and two else None
+
+
+def _looks(one: list[Fragment], two: list[Fragment]) -> float:
+    """How surely two sides are columns by their looks alone: several filled lines of some length on both."""
+    lines = min(_baselines(one), _baselines(two))
+    if lines < 3:
+        return 0.0
+    mean = min(sum(len(f.text) for f in side) / len(side) for side in (one, two))
+    wide = min(sum(f.x1 - f.x0 for f in side) / sum(f.size for f in side) for side in (one, two))
+    fill = min(_fill(one), _fill(two))
+    # CJK lines hold fewer characters: their length in font sizes says the same. A side may hold more columns itself.
+    if (fill >= 0.5 or (fill >= 0.28 and lines >= 6)) and (mean >= 14 or wide >= 9.0):
+        return lines * fill
+    return 0.0
 
 
 def _apart(fragment: Fragment, core: list[Fragment]) -> bool:

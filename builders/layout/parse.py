@@ -19,6 +19,7 @@ from .lines import FontStyles, Fragment, Line, RawPage, make_lines, read_page, r
 from .metrics import Metrics, measure
 from .order import reading_order
 from .patterns import CONTENTS_TITLE, INDEX_LINE, INDEX_TITLE, LEADER, REFERENCES_TITLE, without_number
+from .scanned import add_furniture, looks_titled, scanned_page, set_styles, titled_lines, unskewed_box
 from .sections import build_sections
 from .status import page_status
 from .tables import find_tables, is_table_caption, table_rows
@@ -33,25 +34,36 @@ TITLE_PAGES, MIN_TITLE = 2, 1.35
 
 
 def parse_task(payload: dict[str, Any]) -> dict[str, Any]:
-    """Parse one file: ``{"path", "doc_id", "settings"}`` -> ``{"document"}``, both plain values.
+    """Parse one file.
+
+    Args:
+        payload: ``{"path", "doc_id", "settings": recipe.Parse as a dict}``, and for a document with scanned pages
+            that were read ``"ocr": {"engine": name, "pages": {page: [reason, record of ocr.read]}}``.
+
+    Returns:
+        ``{"document": plain Document}``.
 
     Raises:
         DocumentError: any reason code of opening and reading a PDF.
     """
     with open_pdf(payload["path"]) as pdf:
-        document = parse_document(pdf, payload["doc_id"], from_plain(Parse, payload["settings"]))
+        settings = from_plain(Parse, payload["settings"])
+        document = parse_document(pdf, payload["doc_id"], settings, payload.get("ocr"))
     return {"document": document.to_dict()}
 
 
-def parse_document(pdf: PdfFile, doc_id: str, settings: Parse) -> Document:
-    """Read the text layer of all pages. A pure function of the file's bytes and the settings.
+def parse_document(pdf: PdfFile, doc_id: str, settings: Parse, ocr: dict[str, Any] | None = None) -> Document:
+    """Read the text layer of all pages, but of those that OCR has read. A pure function of its arguments' content.
 
     Raises:
         DocumentError: a page cannot be read.
     """
     fonts = FontStyles()
     raws = [read_page(number, pdf.text_dict(number), fonts) for number in range(pdf.num_pages)]
+    statuses = [page_status(raw, settings.hidden_text) for raw in raws]
+    engine = _take_scanned(raws, statuses, ocr) if ocr else ""
     furniture = find_furniture(raws)
+    add_furniture(raws, furniture)
     regions = [_regions(raw, own) for raw, own in zip(raws, furniture, strict=True)]
     metrics = measure(regions)
     words = Words(line.text for lines in regions for region in lines for line in region)
@@ -60,7 +72,7 @@ def parse_document(pdf: PdfFile, doc_id: str, settings: Parse) -> Document:
     grouped: list[list[Group]] = []
     for raw, own in zip(raws, regions, strict=True):
         pages.append(Page(raw.number, raw.width, raw.height))
-        pages[-1].status, pages[-1].status_reason = page_status(raw)
+        pages[-1].status, pages[-1].status_reason = statuses[raw.number]
         pages[-1].role = _role(own)
         groups = _groups(raw, own, metrics, outlined, settings)
         grouped.append(groups)
@@ -73,10 +85,26 @@ def parse_document(pdf: PdfFile, doc_id: str, settings: Parse) -> Document:
         headers = [_furniture(raw, running.headers, "header")]
         footers = [_furniture(raw, running.footers, "footer")]
         page.blocks = [b for part in (headers, body, _figures(raw), footers) for b in part if b is not None]
+        if raw.scanned:
+            for block in page.blocks:
+                block.box, block.source = unskewed_box(block.box, raw), f"ocr:{engine}"
     _spread_roles(pages)
     sample = _language_sample(pages)
     document_title = pdf.metadata.get("title", "") or title
-    return Document(doc_id, pages, build_sections(pages), guess_language(sample), document_title, PARSER)
+    parser = f"{PARSER}+{engine}" if engine else PARSER
+    return Document(doc_id, pages, build_sections(pages), guess_language(sample), document_title, parser)
+
+
+def _take_scanned(raws: list[RawPage], statuses: list[tuple[str, str]], ocr: dict[str, Any]) -> str:
+    """Put the pages that OCR has read in the place of their text layer. Returns the engine's name."""
+    for number, (reason, record) in ocr["pages"].items():
+        if "error" in record:
+            statuses[number] = "needs_ocr", f"{reason}; not read: {record['error']}"
+            continue
+        raws[number] = scanned_page(number, raws[number].width, raws[number].height, record)
+        statuses[number] = "ocr", reason
+    set_styles(raws)
+    return str(ocr["engine"])
 
 
 def _regions(raw: RawPage, furniture: Furniture) -> list[list[Line]]:
@@ -84,7 +112,7 @@ def _regions(raw: RawPage, furniture: Furniture) -> list[list[Line]]:
     body = [f for f in raw.fragments if f.order not in hidden]
     if not body:
         return []
-    return [make_lines(region) for region in ([body] if raw.plain else reading_order(body))]
+    return [make_lines(region) for region in ([body] if raw.plain else reading_order(body, not raw.scanned))]
 
 
 def _groups(
@@ -92,9 +120,10 @@ def _groups(
 ) -> list[Group]:
     """The groups of a page in reading order; tables and headings of the outline have their kind already."""
     captions = [line for lines in regions for line in lines if is_table_caption(line)]
+    titled = titled_lines(raw, regions)
     groups: list[Group] = []
     for lines in regions:
-        fixed: set[int] = set()
+        fixed = {id(line) for line in lines if id(line) in titled}
         for i, line in enumerate(lines):
             heading = outlined.get(id(line))
             if heading is not None:
@@ -111,6 +140,8 @@ def _groups(
         heading = outlined.get(id(group.lines[0]))
         if heading is not None and not group.kind and len(group.lines) <= heading.lines + 1:
             group.kind, group.level, group.source = "heading", heading.level, heading.source
+        group.scanned = raw.scanned
+        group.titled = bool(titled) and looks_titled(group, titled)
     return groups
 
 

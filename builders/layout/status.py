@@ -14,8 +14,12 @@ MIN_CHARACTERS, MAX_IMAGE_AREA = 50, 0.65
 """A page with fewer characters and a larger image is a scan with a stamp on it."""
 
 
-def page_status(page: RawPage) -> tuple[str, str]:
+def page_status(page: RawPage, hidden_text: bool = False) -> tuple[str, str]:
     """``(status, reason)`` of a page as in ``blocks.Page``; the thresholds were measured on made pages.
+
+    Args:
+        page: Its text layer.
+        hidden_text: Believe text that is not painted: what another OCR program put behind a scan.
 
     A page whose text cannot be read and that shows no image is judged by its text alone: a formula page is text.
     """
@@ -26,8 +30,9 @@ def page_status(page: RawPage) -> tuple[str, str]:
             return "needs_ocr", "drawing without text"
         return "blank", ""
     if 2 * page.hidden > page.characters:
-        return "needs_ocr", "invisible text"
-    if page.characters < MIN_CHARACTERS and image_share(page) >= MAX_IMAGE_AREA:
+        if not hidden_text:
+            return "needs_ocr", "invisible text"
+    elif page.characters < MIN_CHARACTERS and image_share(page) >= MAX_IMAGE_AREA:
         return "needs_ocr", "image with little text"
     if page.bad >= MAX_BAD * page.characters:
         return "needs_ocr", "undecodable text"

@@ -20,14 +20,15 @@ class Chooser:
 
     Args:
         wanted: Samples to choose.
+        family_share: Most of them that one family may give.
     """
 
-    def __init__(self, wanted: int) -> None:
+    def __init__(self, wanted: int, family_share: float = FAMILY_SHARE) -> None:
         self.wanted = wanted
         self.chosen: list[Candidate] = []
         self._families: Counter[str] = Counter()
         self._words: list[frozenset[str]] = []
-        self._quota = max(1, int(wanted * FAMILY_SHARE))
+        self._quota = max(1, int(wanted * family_share))
 
     @property
     def full(self) -> bool:

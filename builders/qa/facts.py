@@ -36,6 +36,20 @@ _LEADER_LINES = 4
 _LONG_WORD = re.compile(r"(?<![\w¨´`ˆ˜-])[^\W\d_\u3040-\u9fff\uac00-\ud7af]{7,24}(?![\w¨´`ˆ˜-])")
 
 
+_NO_TITLE = re.compile(
+    r"\S\s+\d{1,2}(?:\.\d{1,2})+\.?\s"  # two headings that the parser took for one
+    r"|\A\d+\s+\d+[.\s]"  # the number of a line before that of the section
+    r"|\A[\d.\s]*[•◦▪■●◆»–—*-]"  # an item of a list, or an ornament
+    r"|(?:\b[^\W\d_]\s){3}"  # s p a c e d letters
+    r"|[;；,，、。：:]\Z"
+)
+
+
+def _names_section(title: str) -> bool:
+    """Whether a title is one heading, as a reader would quote it."""
+    return plain_text(title) and _NO_TITLE.search(title.strip()) is None
+
+
 @dataclass(frozen=True, slots=True)
 class NamedSection:
     """A section that a question can name: its title is unique, and its heading stands on its first page.
@@ -171,7 +185,7 @@ class FactIndex:
         named = []
         for index, section in enumerate(self.document.sections):
             place = self._heading_place(section)
-            if place is None or titles[fold(section.title)] > 1 or not plain_text(section.title):
+            if place is None or titles[fold(section.title)] > 1 or not _names_section(section.title):
                 continue
             end = self._section_end(index, section)
             end = min(end, (section.last_page + 1, 0))
@@ -192,6 +206,7 @@ class FactIndex:
             first = parts[0].number
             wanted = [(*first[:-1], first[-1] + i) for i in range(len(parts))]
             whole = [part.number for part in parts] == wanted and (len(first) == 1 or first[-1] == 1)
+            whole = whole and parent.number in ((), first[:-1])  # else the parser missed a heading between them
         else:
             whole = all(sections[part.index].source == "outline" for part in parts)
         return parts if whole else []
@@ -210,13 +225,17 @@ class FactIndex:
     @cached_property
     def runs(self) -> list[list[NamedSection]]:
         """Runs of sections whose numbers follow one another without a gap: between them, no numbered one is missing."""
-        runs: list[list[NamedSection]] = []
-        for section in self.numbered:
-            if runs and follows(runs[-1][-1].number, section.number):
+        named = {section.index: section for section in self.numbered}
+        runs: list[list[NamedSection]] = [[]]
+        for index in range(len(self.document.sections)):
+            section = named.get(index)
+            if section is None:
+                runs.append([])  # a section that cannot be named stands between the others all the same
+            elif not runs[-1] or follows(runs[-1][-1].number, section.number):
                 runs[-1].append(section)
             else:
                 runs.append([section])
-        return runs
+        return [run for run in runs if run]
 
     @cached_property
     def word_pages(self) -> dict[str, list[int]]:

@@ -55,7 +55,7 @@ _NO_KEY = re.compile(
     r"|remarque|keywords|abstract)\b",
     re.IGNORECASE,
 )
-_SECOND_KEY = re.compile(r"[^\W\d]:(?:\s|\Z)")
+_SECOND_KEY = re.compile(r"\w\s?[:：](?:\s|\Z)")
 _CODE = re.compile(r"[\\{}<>=;|^~]|\.\.\.|\w\(\)|\A[-–—/.]+\Z")
 REPEATED = 3
 """Pages on which a key that stands alone has to occur before it counts as a field."""
@@ -130,7 +130,8 @@ _REFERENCE = re.compile(
     r"corollary|proposition|definition|example|exercise|listing|algorithm|appendix|version|v\.?|part|step|item|line|note|"
     r"footnote|abb\.?|abbildung|tabelle|abschnitt|kapitel|seite|gleichung|satz|teil|beispiel|chapitre|partie|tableau|"
     r"рис\.?|табл\.?|глава|стр\.?|с\.|no\.?|nr\.?|#|№|release|rfc|iso|volume|vol\.?|question|problem|level|type|class|"
-    r"model|option|slide|lecture|rule|article|art\.?|assumption|case|remark)\s*(?:\(|~)?\Z",
+    r"model|option|slide|lecture|rule|article|art\.?|assumption|case|remark|tabella|tabela|tabla|figura|quadro|capitolo|"
+    r"cap[íi]tulo|sezione|seção|sección|página|pagina)\s*(?:[\d.]+(?:,\s[\d.]+)*,?\s(?:and|or|to|und|et|e|y)\s)?(?:\(|~)?\Z",
     re.IGNORECASE,
 )
 _CITATION = re.compile(r"[\[(][^\])]*\Z")

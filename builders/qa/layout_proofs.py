@@ -38,7 +38,7 @@ def _missed(
     That the numbers follow one another is no proof: between 7 and 8 there may be 7.1.
     """
     for page in range(*span):
-        for row in pages[page].rows:
+        for row in (*pages[page].rows, *pages[page].lines):
             match = _DOTTED.match(row)
             if match is None:
                 continue
@@ -58,7 +58,7 @@ def _all_children(proof: Proof, pages: Sequence[PageText], scope: Span) -> Findi
         return Finding(missing="the headings are not of one level")
     depth = len(numbers[0])
     for page in range(*scope):
-        for row in pages[page].rows:
+        for row in (*pages[page].rows, *pages[page].lines):
             match = _DOTTED.match(row)
             number = tuple(map(int, match[1].split("."))) if match else ()
             if len(number) == depth and number[:-1] == parent and number not in numbers:

@@ -13,6 +13,8 @@ from .text import plain_text
 MOST_ITEMS, LONGEST_ITEM = 12, 200
 # Two items that the text layer joined in one line.
 _TWO = re.compile(r"[;•]\s*[–•*-]\s")
+# Below the last item, a line of its own may have been taken for its continuation.
+_GOES_ON = re.compile(r"[。！？；]\s*\S|[.!?;]\s+[\"“(\[]?[A-ZÀ-ÞА-Я]")
 _BULLET = re.compile(r"([•◦▪▫■□●○‣⁃∙·◆►▶➢✓✔❖»\uf0b7\uf0a7*–—-]|\(?(?:\d{1,2}|[a-z]|[ivx]{1,4})[.)、])\s*(?=\S)")
 
 
@@ -44,7 +46,7 @@ def find_lists(body: Body) -> list[ListFact]:
         if not 3 <= len(lines) <= MOST_ITEMS or len(marks) < len(lines) or not _one_kind([m[1] for m in marks]):
             continue
         items = [line[mark.end() :].strip() for line, mark in zip(lines, marks, strict=True)]
-        if len(set(items)) < len(items) or any(not _readable(item) for item in items):
+        if len(set(items)) < len(items) or any(not _readable(item) for item in items) or _GOES_ON.search(items[-1]):
             continue
         lead = _last_sentence(lead)
         if 8 <= len(lead) <= 140 and ":" not in lead and plain_text(lead) and not re.search(r"[“”\"]", lead):

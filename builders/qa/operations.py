@@ -128,12 +128,26 @@ def _inner(page: PageText) -> list[str]:
     return page.squashed_rows[2:-2]
 
 
+_HYPHENATED = re.compile(r"[^\W\d_]{2,}-[^\W\d_]{2,}")
+
+
+def _broken_word(text: str, page: PageText) -> str:
+    """A word of the text that was broken at a line's end: the page has it without its hyphen only."""
+    for word in _HYPHENATED.findall(fold(text)):
+        if word not in page.folded and contains_words(page.folded, word.replace("-", "")):
+            return str(word)
+    return ""
+
+
 def _phrase(proof: Proof, pages: Sequence[PageText], scope: Span) -> Finding:
     """A text that stands on its page word for word, after the words that the question quotes, if any."""
     page, before = pages[proof["page"]].squashed, squash(proof.get("before", ""))
     whole = squash(proof.get("prefix", "")) + before + squash(proof["value"])
     if whole not in page:
         return Finding(missing=f"page {proof['page']} does not hold this text")
+    broken = _broken_word(str(proof["value"]), pages[proof["page"]])
+    if broken:
+        return Finding(missing=f"{broken!r} was broken at a line's end")
     if before:
         for number in range(*scope):
             text = pages[number].squashed
@@ -196,9 +210,15 @@ def _list(proof: Proof, pages: Sequence[PageText], scope: Span) -> Finding:
     for item in proof["items"]:
         needle = squash(item)
         found = text.find(needle, at)
+        if _broken_word(item, pages[proof["page"]]):
+            return Finding(missing=f"a word of {item[:40]!r} was broken at a line's end")
         if found < 0 or found - at > 8:
             return Finding(missing=f"the item {item[:40]!r} does not follow on page {proof['page']}")
         at = found + len(needle)
+    begins = [squash(item)[:20] for item in proof["items"]]
+    apart = all(sum(begin in other for other in begins) == 1 for begin in begins)
+    if apart and any(sum(begin in row for begin in begins) > 1 for row in pages[proof["page"]].squashed_rows):
+        return Finding(rival="items stand side by side: there may be two lists")
     others = sum(pages[number].squashed.count(lead) for number in range(*scope)) - 1
     return Finding(rival=f"{proof['lead'][:40]!r} stands {others + 1} times in the scope" if others else "")
 

@@ -39,7 +39,7 @@ def find_tables(body: Body, captions: Sequence[Caption]) -> list[TableFact]:
         caption = _caption(block.box, [c for c in captions if c.page == page and c.kind == "table"], boxes)
         if caption is not None and labels[caption.label] == 1:
             name = f"{caption.label} on page {page + 1}"
-        elif per_page[page] == 1:
+        elif per_page[page] == 1 and len(header) > 2:  # two columns without a caption: keys and values, no header
             name = f"the table on page {page + 1}"
         else:
             continue
@@ -58,6 +58,8 @@ _MARKS = re.compile(r"[\d._/@\\]")
 
 def _like_data(header: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
     """Whether the first row looks like the others: where most cells of a column hold digits or marks, so does it."""
+    if any(cell.endswith((":", "：")) for cell in [*header, *(row[0] for row in rows)]):
+        return True  # pairs of a key and its value, side by side
     for column, cell in enumerate(header):
         marked = sum(_MARKS.search(row[column]) is not None for row in rows)
         if _MARKS.search(cell) and 2 * marked > len(rows) and (column == 0 or cell[-1:].isdigit()):

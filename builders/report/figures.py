@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import io
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mmprolong_data.errors import missing_extra
-from mmprolong_data.schema import CONFIG_NAMES
+from mmprolong_data.schema import KNOWN_CONFIGS
 
 from .statistics import Statistics
 
@@ -18,12 +18,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLOURS = dict(zip(CONFIG_NAMES, ("#4269d0", "#efb118", "#ff725c", "#6cc5b0", "#97bbf5"), strict=True))
+COLOURS = dict(zip(KNOWN_CONFIGS, ("#4269d0", "#efb118", "#ff725c", "#6cc5b0", "#97bbf5", "#a463f2"), strict=True))
 DEPTH_BINS, LENGTH_BINS = 10, 8
 
 
-def draw_figures(statistics: Statistics) -> dict[str, bytes]:
+def draw_figures(statistics: Statistics, names: Collection[str] | None = None) -> dict[str, bytes]:
     """Name -> PNG: ``lengths``, ``pages``, ``evidence``, ``families`` and ``left_out``; empty ones are left out.
+
+    ``names``: draw these only.
 
     Raises:
         MMProLongError: Matplotlib is not installed.
@@ -42,13 +44,14 @@ def draw_figures(statistics: Statistics) -> dict[str, bytes]:
             "axes.axisbelow": True,
         }
     )
-    figures = {
-        "lengths": _histogram(statistics, "tokens", "K tokens a sample", 1024),
-        "pages": _histogram(statistics, "pages", "pages a document", 1),
-        "evidence": _evidence(statistics),
-        "families": _families(statistics),
-        "left_out": _left_out(statistics),
+    drawings: dict[str, Callable[[], bytes]] = {
+        "lengths": lambda: _histogram(statistics, "tokens", "K tokens a sample", 1024),
+        "pages": lambda: _histogram(statistics, "pages", "pages a document", 1),
+        "evidence": lambda: _evidence(statistics),
+        "families": lambda: _families(statistics),
+        "left_out": lambda: _left_out(statistics),
     }
+    figures = {name: draw() for name, draw in drawings.items() if names is None or name in names}
     return {name: png for name, png in figures.items() if png}
 
 
@@ -78,7 +81,7 @@ def _histogram(statistics: Statistics, attribute: str, label: str, unit: int) ->
         edges = np.arange(low - 0.5, high + 1.5, max(1, round((high - low) / 24)))
     else:
         edges = _even_edges(low, high, 24)
-    names = [name for name in CONFIG_NAMES if name in series]
+    names = [name for name in KNOWN_CONFIGS if name in series]
     axes.hist(
         [series[name] for name in names],
         bins=edges.tolist(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,14 @@ from mmprolong_data.errors import FormatError
 from mmprolong_data.schema import SPLITS, Sample
 from mmprolong_data.shards import read_sample
 
-from ..blocks import Document
-from ..card import PURPOSES
+from ..blocks import Document, Page
+from ..card_info import PROBE_PURPOSES, PURPOSES
 from ..qa.verify import CHECKS
 from ..reasons import DOCUMENT_REASONS, SAMPLE_REASONS
 from ..seeding import stable_int
 from ..workspace import write_atomically
 from .figures import draw_figures
+from .models import model_questions
 from .pictures import KIND_COLOURS, page_with_blocks, thumbnail
 from .statistics import Statistics, read_statistics
 
@@ -73,7 +74,7 @@ def write_report(root: Path, *, documents: Mapping[str, Document] | None = None)
         manifest=manifest,
         configs=manifest.configs(),
         splits=[split for split in SPLITS if any(split in counts for counts in manifest.samples.values())],
-        purposes=PURPOSES,
+        purposes=PURPOSES | PROBE_PURPOSES,
         figures={name: (_data_url(png, "png"), CAPTIONS[name], _png_size(png)) for name, png in figures.items()},
         formats=statistics.counts("answer_format"),
         languages=statistics.counts("language"),
@@ -84,6 +85,7 @@ def write_report(root: Path, *, documents: Mapping[str, Document] | None = None)
         blocks=_block_pages(root, statistics, documents or {}),
         colours=KIND_COLOURS,
         examples=_examples(root, statistics),
+        models=model_questions(root),
         recipe=json.dumps(manifest.recipe, indent=1, sort_keys=True),
         totals=(_total(manifest.samples), _total(manifest.tokens), sum(s["bytes"] for s in manifest.shards)),
     )
@@ -134,11 +136,12 @@ def _example(root: Path, record: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _various_pages(document: Document) -> list[int]:
-    """Up to ``BLOCK_PAGES`` pages, each the one that shows most kinds of blocks not shown yet."""
+def _various_pages(document: Document, among: Collection[int] | None = None, most: int = BLOCK_PAGES) -> list[int]:
+    """Up to ``most`` pages, each the one that shows most kinds of blocks not shown yet."""
     kinds = {page.number: {block.kind for block in page.blocks} for page in document.pages if page.blocks}
+    kinds = {number: own for number, own in kinds.items() if among is None or number in among}
     chosen: list[int] = []
-    while kinds and len(chosen) < BLOCK_PAGES:
+    while kinds and len(chosen) < most:
         shown: set[str] = set().union(*({block.kind for block in document.pages[n].blocks} for n in chosen))
         best = min(kinds, key=lambda n: (-2 * len(kinds[n] - shown) - len(kinds[n]), n))
         chosen.append(best)
@@ -147,29 +150,37 @@ def _various_pages(document: Document) -> list[int]:
 
 
 def _block_pages(root: Path, statistics: Statistics, documents: Mapping[str, Document]) -> list[dict[str, Any]]:
-    """Pages of one sample whose blocks are of many kinds, with their boxes."""
+    """Pages of one sample whose blocks are of many kinds, and of one that OCR has read, with their boxes."""
     best: tuple[int, Sample, Document] | None = None
-    rows = [row for own in statistics.rows.values() for row in own]
-    for row in sorted(rows, key=lambda row: stable_int("blocks", row.key))[:8]:
+    scanned: tuple[Sample, list[int], Document] | None = None
+    rows = {row.doc_id: row for own in statistics.rows.values() for row in own}
+    for i, row in enumerate(sorted(rows.values(), key=lambda row: stable_int("blocks", row.doc_id))[:24]):
         try:
             document = documents[row.doc_id]
         except KeyError:
             continue
         variety = len({block.kind for page in document.pages for block in page.blocks})
-        if best is None or variety > best[0]:
-            try:
+        read = [page.number for page in document.pages if page.status == "ocr"]
+        try:
+            if i < 8 and (best is None or variety > best[0]):
                 best = (variety, read_sample(root / row.shard, row), document)
-            except FormatError:
-                continue
-    if best is None:
-        return []
-    _, sample, document = best
-    chosen = _various_pages(document)
-    return [
-        {
-            "number": number + 1,
-            "picture": _data_url(page_with_blocks(sample.images[number], document.pages[number]), "jpeg"),
-            "kinds": sorted({block.kind for block in document.pages[number].blocks}),
-        }
-        for number in chosen
-    ]
+            if read and scanned is None:
+                scanned = read_sample(root / row.shard, row), read, document
+        except FormatError:
+            continue
+    pages = []
+    if best is not None:
+        pages += [_block_page(best[1], best[2].pages[number]) for number in _various_pages(best[2])]
+    if scanned is not None and (best is None or scanned[2] is not best[2]):
+        sample, read, document = scanned
+        pages += [_block_page(sample, document.pages[number]) for number in _various_pages(document, read, 2)]
+    return pages
+
+
+def _block_page(sample: Sample, page: Page) -> dict[str, Any]:
+    return {
+        "number": page.number + 1,
+        "picture": _data_url(page_with_blocks(sample.images[page.number], page), "jpeg"),
+        "kinds": sorted({block.kind for block in page.blocks}),
+        "source": "read by OCR" if page.status == "ocr" else "",
+    }

@@ -76,13 +76,13 @@ class Statistics:
         return sorted(rows, key=lambda row: (row["reason"], row["name"]))[:most]
 
 
-def read_statistics(root: Path) -> Statistics:
-    """Read what the report needs.
+def read_statistics(root: Path, manifest: Manifest | None = None) -> Statistics:
+    """Read what the report needs; ``manifest`` where the dataset's is not written yet.
 
     Raises:
         FormatError: there is no dataset, or its index is damaged.
     """
-    manifest = read_manifest(root)
+    manifest = manifest or read_manifest(root)
     statistics = Statistics(manifest)
     for config in manifest.configs():
         for split in manifest.samples[config]:

@@ -51,7 +51,15 @@ def test_the_hubs_card_class_reads_it(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("samples", "name"),
-    [(1, "n<1K"), (1000, "1K<n<10K"), (99_999, "10K<n<100K"), (10**6, "1M<n<10M"), (10**8, "n>10M")],
+    [
+        (1, "n<1K"),
+        (999, "n<1K"),
+        (1000, "1K<n<10K"),
+        (99_999, "10K<n<100K"),
+        (10**6, "1M<n<10M"),
+        (10**8, "100M<n<1B"),
+        (10**12, "n>1T"),
+    ],
 )
 def test_size_categories_are_the_hubs(samples: int, name: str) -> None:
     assert _size_category(samples) == name

@@ -11,8 +11,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-SHORT = ("--set", "select.pages=[8,50]", "--set", "select.validation=0.3", "--no-report")
-"""Arguments that make a build of short test documents possible and quick."""
+SHORT = (
+    "--set", "select.pages=[8,50]", "--set", "select.validation=0.3", "--set", "parse.ocr=never", "--no-report",
+)  # fmt: skip
+"""Arguments that make a build of short test documents possible and quick, whether or not OCR is installed."""
 
 
 def command(*arguments: str | Path) -> list[str]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from ...segments import Segment
 from ..facts import FactIndex
 from .base import Draft, Family, Where
 from .proofs import caption_proof, combined
+
+_NUMBER = re.compile(r"[\W\d_]+.*")
 
 
 class CountCaptions(Family):
@@ -35,6 +38,8 @@ class CountCaptions(Family):
                     inner = [caption for caption in captions if first <= caption.page <= last]
                     if len({caption.label for caption in inner}) < len(inner) or last - first > 12:
                         continue
+                    if len({_NUMBER.sub("", caption.label) for caption in inner}) > 1:
+                        continue  # a map or a chart among the figures
                     pages = sorted({caption.page for caption in inner})
                     slots = {"things": things, "range": f"{first + 1}-{last + 1}"}
                     proof = combined("count", [caption_proof(caption) for caption in inner], kind=kind)

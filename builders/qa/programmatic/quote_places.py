@@ -75,7 +75,7 @@ class QuotePages(Family):
 
     name = "quote_pages"
     config = "extract_multi"
-    weight = 0.35
+    weight = 0.3
     wordings = (
         "On which of the pages {range} do these passages stand: {quotes}? List the page numbers in this order.",
         "Search pages {range} for {quotes}. On which page is each found? List the page numbers in this order.",
@@ -136,7 +136,7 @@ class QuoteGap(Family):
 
     name = "quote_gap"
     config = "reasoning"
-    weight = 0.3
+    weight = 0.2
     wordings = (
         "How many pages after “{a}” does “{b}” stand, on pages {range}?",
         "Find “{a}” and “{b}” on pages {range}. What is the difference of their page numbers?",

@@ -7,8 +7,10 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-from mmprolong_builders.qa.page_text import page_text_of
+from mmprolong_builders.qa.facts import FactIndex
+from mmprolong_builders.qa.page_text import PageText, page_text_of
 from mmprolong_builders.qa.programmatic.registry import FAMILIES
+from mmprolong_builders.qa.verify import verify_candidate
 from support.questions import block, candidates, document, failed
 
 SENTENCES = (
@@ -147,9 +149,50 @@ def test_lists_with_numbers_out_of_step_or_mixed_bullets_are_no_lists() -> None:
         assert candidates(made, "list_item", "extract_single") == []
 
 
+def test_items_side_by_side_may_be_two_lists() -> None:
+    made = document(
+        [[*paragraphs("Works Need improvement:"), block("list", "• smooth wheels\n• good bearings\n• weak frame")]]
+    )
+    [candidate, *_] = candidates(made, "list_length", "reasoning") or candidates(made, "list_item", "extract_single")
+    assert failed(candidate, made) == []
+    page = PageText(
+        "Works Need improvement:\n• smooth wheels\n• good bearings\n• weak frame",
+        "Works Need improvement:\n• smooth wheels • weak frame\n• good bearings",
+    )
+    assert "rival" in [v.check for v in verify_candidate(candidate, made, [page]) if not v.ok]
+
+
+@pytest.mark.parametrize(
+    "title", ["129 3. Floats", "3 • Floats", "3 F L O A T S", "3.2. Floats 3.2.1. Tables", "6. Floats；", "3 Floats:"]
+)
+def test_what_a_reader_would_not_quote_is_no_section(title: str) -> None:
+    pages = [[*numbered(title), *paragraphs(prose(0))], paragraphs(prose(1))]
+    assert FactIndex(document(pages, [(title, 0, 1)])).sections == []
+    good = [[*numbered("3.2 Floats"), *paragraphs(prose(0))], paragraphs(prose(1))]
+    assert len(FactIndex(document(good, [("3.2 Floats", 0, 1)])).sections) == 1
+
+
+def test_maps_are_not_counted_as_figures() -> None:
+    labels = ("Figure 1", "Map 1", "Figure 2")
+    pages = [[block("caption", f"{label}: View of the valley", label=label)] for label in labels]
+    assert all(c.answer != 3 for c in candidates(document(pages), "count_captions", "reasoning"))
+
+
+def test_keys_side_by_side_are_no_fields() -> None:
+    lines = "Grey1: gray 80 % Grey2 : gray 60 %\nOwner: the board\nKeeper: Ines Okafor"
+    made = document([paragraphs(lines)])
+    assert {c.answer for c in candidates(made, "key_value", "extract_single")} <= {"the board", "Ines Okafor"}
+    assert candidates(made, "key_value", "extract_single")
+
+
 def test_shares_are_of_columns_that_add_up() -> None:
     def table(name: str) -> object:
-        rows = [["Town", name], ["Aldermoor", "20"], ["Brackwell", "30"], ["Cressing", "50"]]
+        rows = [
+            ["Town", "Keeper", name],
+            ["Aldermoor", "Ines", "20"],
+            ["Brackwell", "Tomas", "30"],
+            ["Cressing", "Lena", "50"],
+        ]
         lines = [" ".join(row) for row in rows]
         return block("table", "\n".join(" | ".join(row) for row in rows), rows=rows, lines=lines)
 

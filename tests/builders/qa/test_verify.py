@@ -116,3 +116,10 @@ def test_anchors_are_read_in_every_language_with_wordings(question: str) -> None
 @pytest.mark.parametrize("words", ["整个文档中", "dans le document", "im ganzen Dokument", "in this PDF"])
 def test_nothing_is_asked_about_the_whole_document(words: str) -> None:
     assert "anchor" in verdicts(replace(GOOD, question=f"“Depth” {words}, page 1, what is it?"))
+
+
+def test_a_word_that_was_broken_at_the_end_of_a_line_is_noticed() -> None:
+    proof = {"operation": "phrase", "before": "", "value": "users can ex-plore it", "page": 0, "blocks": [[0, 0]]}
+    broken = replace(GOOD, question="What can users do, says page 1?", answer="users can ex-plore it", proof=proof)
+    assert "ex-plore" in verdicts(broken, ["Users can explore it.", *TEXTS[1:]])["answer"]
+    assert verdicts(broken, ["Users can ex-plore it.", *TEXTS[1:]]) == {}

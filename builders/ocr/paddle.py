@@ -1,0 +1,129 @@
+"""The paddleocr engine: genuine PaddleOCR on ONNX Runtime, with weights that came by pip or that it downloads."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from mmprolong_data.errors import MMProLongError
+
+from ..recipe import Ocr
+from ..untrusted import clean_detail
+from .engine import PageFailure, Picture, TextLine, bisected
+from .weights import BUNDLED, fingerprint, require, weights_path
+
+LIBRARY_REMEDY = (
+    "Remedy: apt-get install libgl1 libglib2.0-0, or, without root,"
+    " pip install --force-reinstall --no-deps opencv-contrib-python-headless==4.10.0.84"
+)
+_THREADS = {"intra_op_num_threads": 1, "inter_op_num_threads": 1}
+
+
+class PaddleEngine:
+    """PP-OCR: detection of lines, then their recognition."""
+
+    def __init__(self, pipeline: Any, settings: Ocr) -> None:
+        self._pipeline = pipeline
+        self._settings = settings
+
+    @classmethod
+    def open(cls, settings: Ocr) -> PaddleEngine:
+        """Load the weights.
+
+        Raises:
+            MMProLongError: A package or a system library is missing, or the weights are not there.
+        """
+        require(settings)
+        os.environ["PADDLE_PDX_DISABLE_MODEL_SOURCE_CHECK"] = "True"
+        try:
+            from paddleocr import PaddleOCR
+        except ImportError as error:
+            remedy = LIBRARY_REMEDY if ".so" in str(error) else 'Remedy: pip install "mmprolong[ocr]"'
+            raise MMProLongError(f"paddleocr cannot be imported: {clean_detail(error)}. {remedy}") from None
+        more: dict[str, Any] = {"device": settings.device}
+        if settings.backend == "onnxruntime":
+            more |= {"engine": "onnxruntime", "engine_config": dict(_THREADS)}
+        else:
+            more |= {"engine": "paddle", "enable_mkldnn": False, "cpu_threads": 1}
+        with tempfile.TemporaryDirectory() as folder:
+            more |= _models(settings, Path(folder))
+            try:
+                pipeline = PaddleOCR(
+                    use_doc_orientation_classify=False,
+                    use_doc_unwarping=False,
+                    use_textline_orientation=False,
+                    **more,
+                )
+            except Exception as error:  # noqa: BLE001 - whatever it is, the user has to choose another model
+                bundled = ", ".join(BUNDLED)
+                raise MMProLongError(
+                    f"ocr.model = {settings.model}: PaddleOCR cannot open it: {clean_detail(error)}."
+                    f" Remedy: one of {bundled}, which need no network, or a name of PaddleOCR's and a network"
+                ) from None
+        return cls(pipeline, settings)
+
+    def recognize(self, pages: Sequence[Picture]) -> list[list[TextLine] | PageFailure]:
+        """See ``OcrEngine``."""
+        return bisected(pages, self._read)
+
+    def fingerprint(self) -> str:
+        """See ``OcrEngine``."""
+        return fingerprint(self._settings)
+
+    def _read(self, pages: Sequence[Picture]) -> list[list[TextLine]]:
+        found = []
+        for page in pages:
+            # One picture a call: the pipeline would hold the feature maps of all.
+            result = next(iter(self._pipeline.predict(np.ascontiguousarray(page[:, :, ::-1]))))
+            lines = []
+            for points, text, score in zip(result["rec_polys"], result["rec_texts"], result["rec_scores"], strict=True):
+                if text.strip():
+                    corners = np.asarray(points, dtype=np.float64).reshape(-1, 2)
+                    (x0, y0), (x1, y1) = corners.min(axis=0), corners.max(axis=0)
+                    lines.append(TextLine(float(x0), float(y0), float(x1), float(y1), text, float(score)))
+            found.append(lines)
+        return found
+
+
+def _models(settings: Ocr, folder: Path) -> dict[str, Any]:
+    """PaddleOCR's arguments that name its two models, and for those that came by pip where they lie.
+
+    Recognisers of one script, as ``eslav_PP-OCRv5_mobile``, have no detector of their own.
+    """
+    recogniser = settings.model
+    detector = recogniser if recogniser in BUNDLED or recogniser.startswith("PP-OCR") else BUNDLED[0]
+    arguments: dict[str, Any] = {}
+    for part, name, model in (("det", "detection", detector), ("rec", "recognition", recogniser)):
+        bundled = model in BUNDLED
+        arguments[f"text_{name}_model_name"] = f"PP-OCRv6_{model}_{part}" if bundled else f"{model}_{part}"
+        if not bundled or settings.backend != "onnxruntime":
+            continue
+        target = folder / part
+        target.mkdir()
+        weights = weights_path(f"{model}/{part}")
+        (target / "inference.onnx").symlink_to(weights)
+        (target / "inference.yml").symlink_to(weights.with_name("inference.yml"))
+        arguments[f"text_{name}_model_dir"] = str(target)
+        if part == "det":
+            # PaddleOCR's own defaults are those of older models.
+            tuned = yaml.safe_load((target / "inference.yml").read_text(encoding="utf-8"))["PostProcess"]
+            arguments |= {
+                "text_det_thresh": tuned["thresh"],
+                "text_det_box_thresh": tuned["box_thresh"],
+                "text_det_unclip_ratio": tuned["unclip_ratio"],
+            }
+    return arguments
+
+
+def alphabet(model: str) -> frozenset[str]:
+    """The characters that a bundled model can write."""
+    path = weights_path(f"{model}/rec").with_name("inference.yml")
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    content = yaml.load(path.read_text(encoding="utf-8"), Loader=loader)
+    return frozenset(map(str, content["PostProcess"]["character_dict"]))

@@ -1,0 +1,178 @@
+"""What an OCR child does with pictures of pages: upright, level, recognized, measured, in points of the page.
+
+A page's record is a plain dict, as it is cached and as ``layout.scanned`` takes it up:
+
+* ``turn``: how the page lies, as in ``layout.lines.RawPage``; ``skew``: degrees by which its lines fell;
+* ``lines``: ``[x0, y0, x1, y1, baseline, size, stroke, score, text]``, lengths in points of the upright, level page;
+* ``regions``: ``[kind, score, x0, y0, x1, y1]`` of the layout model;
+* or ``error`` alone, where the page could not be read.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import simplejpeg
+
+from mmprolong_data.settings import from_plain
+
+from ..recipe import Ocr
+from ..untrusted import clean_detail
+from . import picture
+from .engine import PageFailure, Picture, TextLine, shared_engine
+from .models import Layout, Orientation
+
+TURNS = (0, 1, 2, 3)
+"""Counter-clockwise quarter turns -> ``RawPage.turn``."""
+ALPHABET = 0.9
+"""A page is comparable if this part of its letters is in the recogniser's alphabet."""
+LEAST_SIDE = 32
+MIN_SCORE = 0.5
+"""Lines that the recogniser is less sure of are noise far more often than text."""
+FEW_CHARACTERS = 40
+"""On a page with fewer, certainty says little: a figure's labels, a stamp."""
+
+
+def read_task(payload: dict[str, Any]) -> dict[str, Any]:
+    """Read pages.
+
+    Args:
+        payload: ``{"settings": recipe.Ocr as a dict, "pages": [JPEG bytes], "sizes": [[width, height] in points]}``.
+
+    Returns:
+        ``{"pages": [record]}``, see the module.
+
+    Raises:
+        MMProLongError: The engine cannot be opened, whatever the pages.
+    """
+    settings = from_plain(Ocr, payload["settings"])
+    engine = shared_engine(payload["settings"])
+    prepared: list[tuple[Picture, int, float] | str] = []
+    for data in payload["pages"]:
+        try:
+            prepared.append(_prepare(simplejpeg.decode_jpeg(data, colorspace="RGB"), settings))
+        except MemoryError:
+            raise
+        except Exception as error:  # noqa: BLE001 - one page must not take the others along
+            prepared.append(clean_detail(error))
+    good = [page for page in prepared if not isinstance(page, str)]
+    results = iter(engine.recognize([page for page, _, _ in good]))
+    records = []
+    for entry, size in zip(prepared, payload["sizes"], strict=True):
+        if isinstance(entry, str):
+            records.append({"error": entry})
+            continue
+        lines = next(results)
+        doubt = lines.detail if isinstance(lines, PageFailure) else _doubt(lines, settings)
+        if isinstance(lines, PageFailure) or doubt:
+            records.append({"error": doubt})
+        else:
+            records.append(_record(entry, [line for line in lines if line.score >= MIN_SCORE], size, settings))
+    return {"pages": records}
+
+
+def compare_task(payload: dict[str, Any]) -> dict[str, Any]:
+    """Read pages and say how much each resembles a text.
+
+    Args:
+        payload: ``{"settings", "pages": [JPEG bytes], "texts": [text layer of the page]}``.
+
+    Returns:
+        ``{"similarities": [0 to 1, or None where the engine does not know the script or failed]}``.
+    """
+    settings = from_plain(Ocr, payload["settings"])
+    known = _alphabet(settings.model)
+    engine = shared_engine(payload["settings"])
+    similarities: list[float | None] = []
+    for data, text in zip(payload["pages"], payload["texts"], strict=True):
+        letters = [c for c in text if c.isalnum()]
+        if sum(c in known for c in letters) < ALPHABET * len(letters):
+            similarities.append(None)
+            continue
+        page, _, _ = _prepare(simplejpeg.decode_jpeg(data, colorspace="RGB"), settings)
+        lines = engine.recognize([page])[0]
+        if isinstance(lines, PageFailure):
+            similarities.append(None)
+        else:
+            similarities.append(round(similarity(text, "\n".join(line.text for line in lines)), 4))
+    return {"similarities": similarities}
+
+
+def similarity(one: str, two: str) -> float:
+    """Dice coefficient of the letter and digit trigrams of two texts, whatever their order of lines (0 to 1)."""
+    first, second = _trigrams(one), _trigrams(two)
+    total = first.total() + second.total()
+    return 2 * (first & second).total() / total if total else 1.0
+
+
+def _trigrams(text: str) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for word in text.casefold().split():
+        letters = f" {''.join(c for c in word if c.isalnum())} "
+        counts.update(letters[i : i + 3] for i in range(len(letters) - 2))
+    return counts
+
+
+@lru_cache(maxsize=1)
+def _orientation() -> Orientation:
+    return Orientation()
+
+
+@lru_cache(maxsize=1)
+def _layout() -> Layout:
+    return Layout()
+
+
+@lru_cache(maxsize=2)
+def _alphabet(model: str) -> frozenset[str]:
+    from .paddle import alphabet
+
+    return alphabet(model)
+
+
+def _prepare(page: Picture, settings: Ocr) -> tuple[Picture, int, float]:
+    """The page upright and level, its quarter turns and its skew."""
+    if min(page.shape[:2]) < LEAST_SIDE:
+        raise ValueError(f"a page of {page.shape[1]} x {page.shape[0]} pixels")
+    if not settings.straighten:
+        return page, 0, 0.0
+    turns = _orientation().quarter_turns(page)
+    upright = np.ascontiguousarray(np.rot90(page, turns)) if turns else page
+    degrees = picture.skew(picture.grey(upright))
+    return picture.levelled(upright, degrees), turns, degrees
+
+
+def _doubt(lines: Sequence[TextLine], settings: Ocr) -> str:
+    """Why what was read cannot be believed: a recogniser invents text for scripts that it does not know."""
+    characters = sum(len(line.text) for line in lines)
+    if settings.engine != "paddleocr" or characters < FEW_CHARACTERS:
+        return ""
+    certainty = sum(line.score * len(line.text) for line in lines) / characters
+    if certainty >= settings.certainty:
+        return ""
+    return f"certainty {certainty:.2f}: a script that the model does not know, or too poor a picture"
+
+
+def _record(
+    prepared: tuple[Picture, int, float], lines: Sequence[TextLine], size: Sequence[float], settings: Ocr
+) -> dict[str, Any]:
+    page, turns, degrees = prepared
+    width, height = (size[1], size[0]) if turns % 2 else (size[0], size[1])
+    sx, sy = width / page.shape[1], height / page.shape[0]
+    grey = picture.grey(page)
+    rows = []
+    for line in lines:
+        ink = picture.measure(grey, (line.x0, line.y0, line.x1, line.y1), line.text)
+        numbers = (ink.x0 * sx, ink.y0 * sy, ink.x1 * sx, ink.y1 * sy, ink.base * sy, ink.size * sy)
+        rows.append([*(round(v, 2) for v in numbers), round(ink.stroke, 4), round(line.score, 4), line.text])
+    rows.sort(key=lambda row: (row[4], row[0], row[8]))
+    regions = []
+    if settings.layout:
+        for region in _layout().regions(page):
+            x0, y0, x1, y1 = region.box
+            regions.append([region.kind, region.score, *(round(v, 1) for v in (x0 * sx, y0 * sy, x1 * sx, y1 * sy))])
+    return {"turn": TURNS[turns], "skew": degrees, "lines": rows, "regions": regions}

@@ -1,0 +1,1 @@
+"""Published datasets: compare, convert, remove documents, push to the Hub."""

@@ -1,0 +1,1 @@
+"""The trainer's sub-commands of ``mmprolong``."""

@@ -1,0 +1,115 @@
+"""Any OpenAI-compatible endpoint (vLLM, SGLang ...): pages as data URLs, every reply in a ledger beside the results."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mmprolong_data.llm import LLM, Endpoint, EndpointError, Image, LLMService, Reply, Request, Unanswered
+
+from ..items import IMAGE, Item
+from .base import Output
+
+LEDGER_NAME = "replies.sqlite"
+PROMPT = "1"
+JPEG_QUALITY = 95
+
+
+class HttpBackend:
+    """Asks an endpoint. Equal questions are asked and paid once, even if the process was killed in between."""
+
+    def __init__(self, endpoint: Endpoint, folder: Path, concurrency: int = 8, temperature: float = 0.0) -> None:
+        """Open the ledger in ``folder``; nothing is sent yet.
+
+        Raises:
+            MMProLongError: another process uses the ledger, or the extra ``openai`` is missing.
+        """
+        self.name = f"{endpoint.model} at {endpoint.base_url}"
+        self.concurrency = concurrency
+        self._endpoint, self._temperature = endpoint, temperature
+        # An empty or odd reply is the model's answer: asking until it looks better would flatter it.
+        settings = LLM(concurrency=concurrency, repairs=0, malformed=0, drain=1.0)
+        self._service = LLMService(folder / LEDGER_NAME, settings)
+
+    def settings(self) -> dict[str, Any]:
+        """See ``Backend``."""
+        endpoint = self._endpoint
+        return {
+            "backend": "http",
+            "prompt": PROMPT,
+            "model": endpoint.model,
+            "endpoint": endpoint.base_url.rstrip("/"),
+            "extra": dict(endpoint.extra),
+            "temperature": self._temperature,
+        }
+
+    def answer(self, item: Item) -> Output:
+        """See ``Backend``."""
+        pages = _LazyPages(item)
+        parts: list[str | Image] = []
+        for part in item.parts:
+            if part is IMAGE:
+                parts.append(pages.image(sum(isinstance(p, Image) for p in parts)))
+            elif part:
+                parts.append(part)
+        request = Request(
+            stage="evaluate",
+            prompt=PROMPT,
+            endpoint=self._endpoint,
+            messages=[("user", parts)],
+            temperature=self._temperature,
+            max_tokens=item.max_tokens,
+            about=item.key,
+        )
+        try:
+            reply: Reply = self._service.run(self._service.client.ask(request))
+        except EndpointError:
+            raise
+        except Unanswered as error:
+            return Output("", str(error))
+        if reply.failure == "no_json":  # nothing but white space
+            return Output("")
+        return Output("", f"{reply.failure}: {reply.detail}") if reply.failure else Output(str(reply.value))
+
+    def close(self) -> None:
+        """See ``Backend``."""
+        self._service.close()
+
+
+class _LazyPages:
+    """Pages of an item, read when the first of them is sent."""
+
+    def __init__(self, item: Item) -> None:
+        self._item = item
+        self._lock = threading.Lock()
+        self._pages: Sequence[bytes] | None = None
+
+    def image(self, number: int) -> Image:
+        """Page ``number`` as part of a request."""
+
+        async def load() -> bytes:
+            return await asyncio.to_thread(self._page, number)
+
+        return Image({"page": self._item.pages[number]}, load)
+
+    def _page(self, number: int) -> bytes:
+        with self._lock:
+            if self._pages is None:
+                self._pages = self._item.load()
+            return as_jpeg(self._pages[number])
+
+
+def as_jpeg(data: bytes) -> bytes:
+    """A JPEG as it is; any other picture as JPEG of high quality."""
+    if data.startswith(b"\xff\xd8"):
+        return data
+    from PIL import Image as Picture
+
+    output = io.BytesIO()
+    with Picture.open(io.BytesIO(data)) as picture:
+        picture.convert("RGB").save(output, "JPEG", quality=JPEG_QUALITY)
+    return output.getvalue()

@@ -1,0 +1,1 @@
+"""Suites from files, each the way its authors publish it."""
