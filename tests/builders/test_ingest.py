@@ -37,9 +37,9 @@ class CountingPool(SandboxPool):
         super().__init__(workers, settings)
         self.read: list[str] = []
 
-    def call(self, task: str, payload: dict[str, Any]) -> Outcome:
+    def call(self, task: str, payload: dict[str, Any], timeout: float | None = None, retry: bool = True) -> Outcome:
         self.read.append(Path(payload["path"]).name)
-        return super().call(task, payload)
+        return super().call(task, payload, timeout, retry)
 
 
 @pytest.fixture(scope="module")

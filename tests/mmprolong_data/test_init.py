@@ -69,13 +69,15 @@ for version in ("v1.9.0", "v1.10.0"):
 api.create_tag("org/long", tag="latest", repo_type="dataset")
 """
 LOAD = """
-import json, sys
+import os, sys
 from mmprolong_data.loader import PageStream
 from datasets import load_dataset
 packs = PageStream("hf://datasets/org/long@v1.9.0", "extract_multi", max_tokens=300)
 print(" ".join(sorted(s.record["id"] for pack in packs for s in pack.samples)))
 rows = load_dataset("mmprolong", "extract_multi", split="train", streaming=True)
 print(" ".join(row["id"] for row in rows))
+sys.stdout.flush()
+os._exit(0)  # read-ahead threads of Arrow's, still running, can abort an interpreter that ends in order
 """
 
 
