@@ -276,3 +276,9 @@ def test_the_report_shows_checks_costs_and_evidence(reference: Path) -> None:
     assert "Zacharias Quint" in page
     assert "an accepted question" in page
     assert "Text: &ldquo;" in page
+
+
+def test_parts_refuse_questions_by_a_model(pdfs: Path, server: LLMServer, tmp_path: Path) -> None:
+    refused = run(*arguments(pdfs, tmp_path / "mmprolong", server, "--part", "0/2"), code=2)
+    assert "without --part" in " ".join(refused.stderr.split())
+    assert not (tmp_path / "mmprolong").exists()
