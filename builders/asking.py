@@ -10,7 +10,7 @@ from pathlib import Path
 from mmprolong_data.errors import MMProLongError
 from mmprolong_data.llm import LLMService, Unanswered
 
-from .engine import StopFlag, run_slices
+from .engines.local import StopFlag, run_slices
 from .pack import SliceBuilder
 from .qa.openai.stage import AskStage
 from .workspace import Workspace

@@ -20,7 +20,7 @@ from .recipe import Recipe
 from .select import BYTES_PER_TOKEN, Plan
 
 if TYPE_CHECKING:
-    from .pipeline import BuildResult
+    from .pipeline import BuildResult, PartResult
 
 CPU_SECONDS_PER_PAGE = 0.017
 """CPU time of a whole build a page (``benchmarks/build.py``), for the estimate of a dry run only."""
@@ -66,6 +66,10 @@ class ProgressDisplay:
     def inventory(self, done: int, total: int) -> None:
         """See ``pipeline.Observer``."""
         self._progress.update(self._task("inventory", "files", total), completed=done, total=total)
+
+    def survey(self, done: int, total: int) -> None:
+        """See ``pipeline.Observer``."""
+        self._progress.update(self._task("survey", "documents", total), completed=done, total=total)
 
     def planned(self, plan: Plan) -> None:
         """See ``pipeline.Observer``."""
@@ -181,6 +185,32 @@ def print_summary(console: Console, result: BuildResult, recipe: Recipe, seconds
         )
     for root in result.roots:
         console.print(f"Dataset: {root}", highlight=False, soft_wrap=True)
+
+
+def print_part(console: Console, result: PartResult, name: str, seconds: float) -> None:
+    """What one part of a build did, and what comes next."""
+    own = result.plan.only(result.slices).documents
+    console.print(
+        f"Part {name}: {len(result.slices)} of {result.plan.num_slices} slices, {len(own):,} documents,"
+        f" {sum(own['pages'].to_pylist()):,} pages; {result.made} slices made in {human_time(seconds)}"
+        f" ({human_time(result.cpu_seconds)} CPU in the workers).",
+        highlight=False,
+    )
+    console.print("When all parts are done: mmprolong build --finish --out DIR", highlight=False, soft_wrap=True)
+
+
+def print_failed(console: Console, failed: Mapping[int, str]) -> None:
+    """The slices that failed for good, if any."""
+    if not failed:
+        return
+    console.print(f"{len(failed)} slices failed for good; all others are complete:", style="bold red", highlight=False)
+    for number, error in failed.items():
+        console.print(f"  slice {number}: {error}", markup=False, highlight=False, soft_wrap=True)
+    console.print(
+        "Remedy: mend the cause (.work/*/failed/ has the traces), then run the same command again: it tries these"
+        " slices again and publishes the whole.",
+        highlight=False, soft_wrap=True,
+    )  # fmt: skip
 
 
 def print_left_out(console: Console, found: int, used: int, left_out: Mapping[str, int]) -> None:

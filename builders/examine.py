@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,9 @@ ENOUGH_TEXT = 500
 """Characters that settle the language. Text is what an inventory spends its time on: a first page loads the fonts."""
 
 
+_NO_BOXES: dict[str, list[Any]] = {"widths": [], "heights": [], "repeats": []}
+
+
 def inspect_pdf(payload: dict[str, Any]) -> dict[str, Any]:
     """Look at one PDF without rendering it.
 
@@ -22,8 +26,8 @@ def inspect_pdf(payload: dict[str, Any]) -> dict[str, Any]:
         payload: ``{"path", "max_pages"}``.
 
     Returns:
-        ``{"sha256", "pages", "widths", "heights" (points as displayed), "producer", "language", "reason",
-        "detail"}``; with a ``reason``, what was not reached is empty.
+        ``{"sha256", "pages", "widths", "heights" (points as displayed, of each run of equal pages), "repeats" (pages
+        of that run), "producer", "language", "reason", "detail"}``; with a ``reason``, what was not reached is empty.
 
     Raises:
         DocumentError: ``unreadable``, when there is not even a hash.
@@ -33,13 +37,13 @@ def inspect_pdf(payload: dict[str, Any]) -> dict[str, Any]:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise DocumentError("unreadable", error.strerror or type(error).__name__) from None
-    found: dict[str, Any] = {"sha256": sha256, "pages": 0, "widths": [], "heights": [], "producer": "", "language": ""}
+    found: dict[str, Any] = {"sha256": sha256, "pages": 0, "producer": "", "language": "", **_NO_BOXES}
     try:
         _fill(found, payload)
     except DocumentError as error:
         if error.reason == "memory":
             raise  # the pool tries it again in a fresh child
-        return found | {"widths": [], "heights": [], "reason": error.reason, "detail": error.detail}
+        return found | _NO_BOXES | {"reason": error.reason, "detail": error.detail}
     return found | {"reason": "", "detail": ""}
 
 
@@ -51,10 +55,10 @@ def _fill(found: dict[str, Any], payload: dict[str, Any]) -> None:
         found["producer"] = metadata.get("producer") or metadata.get("creator") or ""
         if pdf.num_pages > most:
             raise DocumentError("too_many_pages", f"{pdf.num_pages} pages, ingest.max_pages is {most}")
-        for page in range(pdf.num_pages):
-            width, height = pdf.box(page)
-            found["widths"].append(width)
-            found["heights"].append(height)
+        runs = [(box, len(list(pages))) for box, pages in groupby(map(pdf.box, range(pdf.num_pages)))]
+        found["widths"] = [width for (width, _), _ in runs]
+        found["heights"] = [height for (_, height), _ in runs]
+        found["repeats"] = [count for _, count in runs]
         found["language"] = _language(pdf)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,91 +15,54 @@ import pyarrow.parquet as pq
 from mmprolong_data.errors import FormatError, MMProLongError
 from mmprolong_data.index import write_index
 from mmprolong_data.manifest import Manifest, read_manifest, write_manifest
-from mmprolong_data.schema import CONFIG_NAMES, FORMAT_VERSION, SPLITS
-from mmprolong_data.shards import EXTENSION
+from mmprolong_data.schema import FORMAT_VERSION
 
 from .card import write_card
 from .pack import slice_index
+from .placement import FinalShard, begin_publication, dataset_root, final_shards, read_sidecars
 from .recipe import Recipe
-from .select import Plan
+from .select import FATES_SCHEMA, Plan
 from .workspace import Workspace, atomic_stream, file_sha256
 
 DOCUMENTS_FILE = "index/documents.parquet"
-
-
-def dataset_root(out: Path, container: str, containers: list[str]) -> Path:
-    """Where a container's dataset lies: ``OUT``, and ``OUT-wds`` for the second one of ``--format both``."""
-    return out if container == containers[0] else out.with_name(out.name + "-wds")
-
-
-@dataclass(frozen=True, slots=True)
-class FinalShard:
-    """A shard's place in the dataset and in the work folder."""
-
-    container: str
-    config: str
-    split: str
-    slice: int
-    name: str
-    made: Path
-    target: Path
-    info: dict[str, Any]
-
-    def present(self) -> bool:
-        """True if its bytes are there, made or already moved; looks at sizes only."""
-        return any(path.is_file() and path.stat().st_size == self.info["bytes"] for path in (self.made, self.target))
-
-
-def final_shards(workspace: Workspace, sidecars: list[dict[str, Any]], containers: list[str]) -> list[FinalShard]:
-    """Names of all non-empty shards, numbered by slice inside each config and split."""
-    shards = []
-    for container in containers:
-        root = dataset_root(workspace.out, container, containers)
-        for config in CONFIG_NAMES:
-            key = f"{container}/{config}"
-            for split in SPLITS:
-                numbers = [
-                    number
-                    for number, sidecar in enumerate(sidecars)
-                    if sidecar["split"] == split and sidecar["shards"].get(key, {"samples": 0})["samples"]
-                ]
-                for i, number in enumerate(numbers):
-                    extension = EXTENSION[container]
-                    name = f"data/{config}/{split}-{i:05d}-of-{len(numbers):05d}{extension}"
-                    made = workspace.cell("pack", number) / f"{config}{extension}"
-                    info = sidecars[number]["shards"][key]
-                    shards.append(FinalShard(container, config, split, number, name, made, root / name, info))
-    return shards
+_BATCH = 16_384
 
 
 def finish(
-    workspace: Workspace, plan: Plan, recipe: Recipe, inventory: pa.Table, containers: list[str]
+    workspace: Workspace, plan: Plan, recipe: Recipe, containers: list[str], without: Mapping[int, str] | None = None
 ) -> list[Manifest]:
     """Publish all packed slices. Can be interrupted anywhere and called again.
+
+    Args:
+        workspace: The work folder; its record of the files found is the one written when the build was begun.
+        plan: The plan.
+        recipe: The settings.
+        containers: The containers built.
+        without: Slice -> error, of slices that failed for good: their documents are left out as ``slice_error``.
 
     Returns:
         One manifest a container.
 
     Raises:
-        MMProLongError: no document gave a sample.
+        MMProLongError: a slice is missing, or no document gave a sample.
     """
-    sidecars = []
-    for number in range(plan.num_slices):
-        sidecar = workspace.read_sidecar("pack", number)
-        if sidecar is None:
-            raise MMProLongError(f"slice {number} is not packed yet. Remedy: run the same build command again")
-        sidecars.append(sidecar)
-    documents = _documents(plan, inventory, sidecars)
-    shards = final_shards(workspace, sidecars, containers)
-    if not shards:
-        reasons = Counter(row["reason"] for row in documents if row["reason"])
-        listing = ", ".join(f"{reason} {count}" for reason, count in sorted(reasons.items()))
+    without = without or {}
+    sidecars = read_sidecars(workspace, plan.num_slices)
+    missing = [n for n in range(plan.num_slices) if n not in sidecars and n not in without]
+    if missing:
+        raise MMProLongError(f"slice {missing[0]} is not packed yet. Remedy: run the same build command again")
+    sidecars = {number: sidecar for number, sidecar in sidecars.items() if number not in without}
+    fates = _Fates(workspace, plan, sidecars, without)
+    if not any(info["samples"] for sidecar in sidecars.values() for info in sidecar["shards"].values()):
+        listing = ", ".join(f"{reason} {count}" for reason, count in sorted(fates.count().items()))
         raise MMProLongError(f"No document gave a sample ({listing}). See {workspace.root} for the details")
+    begin_publication(workspace, read_sidecars(workspace, plan.num_slices), without, containers)
+    shards = final_shards(workspace, sidecars, containers)
     manifests = []
     for container in containers:
         root = dataset_root(workspace.out, container, containers)
         own = [shard for shard in shards if shard.container == container]
-        manifests.append(_publish(workspace, root, container, own, documents, sidecars, recipe, plan))
+        manifests.append(_publish(workspace, root, container, own, fates, sidecars, recipe, plan.benchmarks))
     return manifests
 
 
@@ -106,10 +71,10 @@ def _publish(
     root: Path,
     container: str,
     shards: list[FinalShard],
-    documents: list[dict[str, Any]],
-    sidecars: list[dict[str, Any]],
+    fates: _Fates,
+    sidecars: Mapping[int, dict[str, Any]],
     recipe: Recipe,
-    plan: Plan,
+    benchmarks: list[dict[str, Any]],
 ) -> Manifest:
     samples: dict[str, dict[str, int]] = {}
     tokens: dict[str, dict[str, int]] = {}
@@ -142,17 +107,18 @@ def _publish(
             write_index(path, rows)
             indexes[f"index/{path.name}"] = file_sha256(path)
     with atomic_stream(root / DOCUMENTS_FILE) as stream:
-        pq.write_table(pa.Table.from_pylist(documents, schema=DOCUMENTS_SCHEMA), stream, compression="zstd")
+        fates.write(stream)
     indexes[DOCUMENTS_FILE] = file_sha256(root / DOCUMENTS_FILE)
 
-    left_out = Counter(row["reason"] for row in documents if row["reason"])
+    left_out = fates.count()
+    found = fates.found
     shortfalls: dict[str, Counter[str]] = {}
-    for sidecar in sidecars:
+    for sidecar in sidecars.values():
         for reasons in sidecar["shortfalls"].values():
             for config, reason in reasons.items():
                 shortfalls.setdefault(config, Counter())[reason] += 1
     rejected: dict[str, Counter[str]] = {}
-    for sidecar in sidecars:
+    for sidecar in sidecars.values():
         for config, checks in sidecar.get("rejected", {}).items():
             rejected.setdefault(config, Counter()).update(checks)
     manifest = Manifest(
@@ -165,9 +131,10 @@ def _publish(
         shards=entries,
         indexes=indexes,
         documents={
-            "found": len(documents),
-            "used": sum(not row["reason"] for row in documents),
+            "found": found,
+            "used": found - sum(left_out.values()),
             "left_out": dict(sorted(left_out.items())),
+            **({"decontaminated_against": benchmarks} if benchmarks else {}),
         },
         samples=samples,
         tokens=tokens,
@@ -195,42 +162,49 @@ def _as_published(root: Path, manifest: Manifest) -> Manifest:
     return replace(manifest, dataset_version=version, parent_version=parent, changelog=changelog)
 
 
-DOCUMENTS_SCHEMA = pa.schema(
-    [
-        ("doc_id", pa.string()),
-        ("name", pa.string()),
-        ("bytes", pa.int64()),
-        ("pages", pa.int32()),
-        ("language", pa.string()),
-        ("producer", pa.string()),
-        ("reason", pa.string()),
-        ("detail", pa.string()),
-        ("split", pa.string()),
-        ("samples", pa.string()),
-    ]
-)
+DOCUMENTS_SCHEMA = FATES_SCHEMA.append(pa.field("samples", pa.string()))
 """``index/documents.parquet``: one row a file found. ``reason`` is "" if used; ``samples`` is JSON, config: number."""
 
 
-def _documents(plan: Plan, inventory: pa.Table, sidecars: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The fate of every file of the inventory."""
-    import json
+class _Fates:
+    """The fate of every file found, a batch at a time: there may be millions."""
 
-    splits = dict(zip(plan.documents["doc_id"].to_pylist(), plan.documents["split"].to_pylist(), strict=True))
-    used = {doc_id: counts for sidecar in sidecars for doc_id, counts in sidecar["used"].items()}
-    late = {doc_id: fate for sidecar in sidecars for doc_id, fate in sidecar["left_out"].items()}
-    columns = [inventory[name].to_pylist() for name in ("sha256", "name", "bytes", "pages", "language", "producer")]
-    details = inventory["detail"].to_pylist()
-    rows = []
-    for *values, reason, detail in zip(*columns, plan.reasons, details, strict=True):
-        row = dict(zip(DOCUMENTS_SCHEMA.names, values, strict=False))
-        row |= {"reason": reason, "detail": detail if reason else "", "split": "", "samples": "{}"}
-        if not reason:
-            doc_id = row["doc_id"]
-            row["split"] = splits[doc_id]
-            if doc_id in used:
-                row["samples"] = json.dumps(used[doc_id], sort_keys=True)
-            else:
-                row["reason"], row["detail"] = late[doc_id]
-        rows.append(row)
-    return rows
+    def __init__(
+        self, workspace: Workspace, plan: Plan, sidecars: Mapping[int, dict[str, Any]], without: Mapping[int, str]
+    ) -> None:
+        self._file = workspace.fates
+        self._used = {doc_id: counts for sidecar in sidecars.values() for doc_id, counts in sidecar["used"].items()}
+        self._late = {doc_id: fate for sidecar in sidecars.values() for doc_id, fate in sidecar["left_out"].items()}
+        for number, error in without.items():
+            for row in plan.slice_rows(number):
+                self._late[row["doc_id"]] = ["slice_error", error]
+        self.found = pq.read_metadata(self._file).num_rows
+
+    def count(self) -> Counter[str]:
+        """Reason -> number of files left out for it."""
+        counts: Counter[str] = Counter()
+        with pq.ParquetFile(self._file) as file:
+            for batch in file.iter_batches(_BATCH, columns=["doc_id", "reason"]):
+                for doc_id, reason in zip(batch[0].to_pylist(), batch[1].to_pylist(), strict=True):
+                    counts[reason or ("" if doc_id in self._used else self._late[doc_id][0])] += 1
+        del counts[""]
+        return counts
+
+    def write(self, stream: BinaryIO) -> None:
+        """Write ``index/documents.parquet``."""
+        with (
+            pq.ParquetFile(self._file) as file,
+            pq.ParquetWriter(stream, DOCUMENTS_SCHEMA, compression="zstd") as writer,
+        ):
+            for batch in file.iter_batches(_BATCH):
+                rows = batch.to_pylist()
+                for row in rows:
+                    row["samples"] = "{}"
+                    if row["reason"]:
+                        continue
+                    doc_id = row["doc_id"]
+                    if doc_id in self._used:
+                        row["samples"] = json.dumps(self._used[doc_id], sort_keys=True)
+                    else:
+                        row["reason"], row["detail"] = self._late[doc_id]
+                writer.write_table(pa.Table.from_pylist(rows, schema=DOCUMENTS_SCHEMA), row_group_size=_BATCH)

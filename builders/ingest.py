@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import msgpack
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -25,7 +26,7 @@ from .sandbox import SandboxPool
 from .untrusted import real_path, stored_path
 from .workspace import atomic_stream
 
-INVENTORY_VERSION = 1
+INVENTORY_VERSION = 2
 """Raised when rows mean something else: an older inventory is then made anew."""
 
 INVENTORY_SCHEMA = pa.schema(
@@ -38,6 +39,7 @@ INVENTORY_SCHEMA = pa.schema(
         ("pages", pa.int32()),
         ("widths", pa.list_(pa.float64())),
         ("heights", pa.list_(pa.float64())),
+        ("repeats", pa.list_(pa.int32())),
         ("producer", pa.string()),
         ("language", pa.string()),
         ("reason", pa.string()),
@@ -45,8 +47,9 @@ INVENTORY_SCHEMA = pa.schema(
     ]
 )
 """``path``: absolute, a ``file:`` URI where it is not UTF-8 (``untrusted.real_path``). ``widths``, ``heights``: points
-of the pages as displayed. ``reason``: empty, or a code of ``reasons.DOCUMENT_REASONS``. ``sha256``: empty for what
-could not or should not be read. Sorted by (sha256, path); all but the first of equal files are ``duplicate``."""
+of the pages as displayed, once for each run of ``repeats`` pages of equal size. ``reason``: empty, or a code of
+``reasons.DOCUMENT_REASONS``. ``sha256``: empty for what could not or should not be read. Sorted by (sha256, path); all
+but the first of equal files are ``duplicate``."""
 
 _CHUNK_ROWS = 1024
 _LOAD_DEPENDENT = ("crash", "timeout", "memory")
@@ -135,7 +138,7 @@ def _row_from_stat(path: str, max_bytes: int) -> Row:
     row: Row = {
         "path": stored_path(path),
         "name": os.fsencode(os.path.basename(path)).decode(errors="backslashreplace"),  # noqa: PTH119 - any bytes
-        "sha256": "", "bytes": 0, "mtime_ns": 0, "pages": 0, "widths": [], "heights": [],
+        "sha256": "", "bytes": 0, "mtime_ns": 0, "pages": 0, "widths": [], "heights": [], "repeats": [],
         "producer": "", "language": "", "reason": "", "detail": "",
     }  # fmt: skip
     try:
@@ -285,15 +288,20 @@ def _mark_duplicates(table: pa.Table) -> pa.Table:
     """Sort by (sha256, path) and give every file but the first of equal ones the reason ``duplicate``."""
     order = pc.sort_indices(table, sort_keys=[("sha256", "ascending"), ("path", "ascending")])
     table = table.take(order)
-    hashes, names = table["sha256"].to_pylist(), table["name"].to_pylist()
-    reasons, details = table["reason"].to_pylist(), table["detail"].to_pylist()
-    kept = 0
-    for i, sha256 in enumerate(hashes):
-        if sha256 and i and sha256 == hashes[kept]:
-            reasons[i], details[i] = "duplicate", f"same bytes as {names[kept]}"
-        else:
-            kept = i
+    hashes, names = table["sha256"].combine_chunks(), table["name"]
+    same = pc.and_(pc.equal(hashes[1:], hashes[:-1]), pc.not_equal(hashes[1:], ""))
+    repeated = [1 + i for i in pc.indices_nonzero(same).to_pylist()]
+    if not repeated:
+        return table.combine_chunks()
+    reasons, details, kept = [], [], 0
+    for previous, i in zip([-1, *repeated], repeated, strict=False):
+        kept = kept if previous == i - 1 and previous >= 0 else i - 1
+        reasons.append("duplicate")
+        details.append(f"same bytes as {names[kept].as_py()}")
+    mask = np.zeros(len(hashes), dtype=bool)
+    mask[repeated] = True
     for name, values in (("reason", reasons), ("detail", details)):
         position = INVENTORY_SCHEMA.get_field_index(name)
-        table = table.set_column(position, INVENTORY_SCHEMA.field(position), pa.array(values, pa.string()))
+        column = pc.replace_with_mask(table[name].combine_chunks(), pa.array(mask), pa.array(values, pa.string()))
+        table = table.set_column(position, INVENTORY_SCHEMA.field(position), column)
     return table.combine_chunks()

@@ -53,6 +53,12 @@ class SliceBuilder:
         self._qa(number, rows)
         self._pack(number, rows, left_out)
 
+    def report_done(self, number: int) -> None:
+        """Count a slice that is complete already as progress."""
+        documents, pages = self.plan.slice_sizes()[number]
+        for stage in ("parse", "pack"):
+            self.on_progress(stage, documents, pages)
+
     def _parse(self, number: int, rows: list[dict[str, Any]]) -> dict[str, list[str]]:
         """Parse every document. Returns doc_id -> [reason, detail] of those that could not be."""
         done = self._cell_done("parse", number)
@@ -98,6 +104,7 @@ class SliceBuilder:
         by_id = {row["doc_id"]: row for row in rows}
         content = self.recipe.content()
         parsed = self.workspace.cell("parse", number)
+        benchmarks = self.workspace.benchmark_index()
 
         def payloads() -> Iterator[dict[str, Any]]:
             for record in read_records(parsed):
@@ -112,6 +119,7 @@ class SliceBuilder:
                     "configs": row["configs"],
                     "info": {"name": row["name"], "path": row["path"]},
                     "dpi": row["dpi"],
+                    "benchmarks": benchmarks,
                 } | {name: given[name] for name in ("given",) if name in given}
 
         def records() -> Iterator[dict[str, Any]]:
@@ -148,6 +156,8 @@ class SliceBuilder:
     def _pack(self, number: int, rows: list[dict[str, Any]], left_out: dict[str, list[str]]) -> None:
         """Render the pages of every document that has items and write the shards of the slice."""
         folder = self.workspace.cell("pack", number)
+        # A slice that is made again has a sidecar already: it must not speak for what is half made.
+        self.workspace.sidecar("pack", number).unlink(missing_ok=True)
         shutil.rmtree(folder, ignore_errors=True)  # what an interrupted attempt left
         folder.mkdir(parents=True)
         left_out = dict(left_out)
@@ -270,6 +280,14 @@ class SliceBuilder:
         size = path.stat().st_size
         sidecar = {"bytes": size, "sha256": file_sha256(path)} | extra()
         self.workspace.write_sidecar(stage, number, sidecar)
+
+
+def made_shards(folder: Path, sidecar: dict[str, Any]) -> bool:
+    """True if all shards of a packed slice lie in its work folder with the right sizes."""
+    return all(
+        (path := folder / str(info["name"])).is_file() and path.stat().st_size == info["bytes"]
+        for info in sidecar["shards"].values()
+    )
 
 
 def slice_index(folder: Path, container: str, config: str) -> list[Any]:

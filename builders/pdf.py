@@ -82,6 +82,9 @@ def open_pdf(path: str | Path) -> PdfFile:
     return pdf
 
 
+_PUSH_BUTTON = 1  # pymupdf.PDF_WIDGET_TYPE_BUTTON
+
+
 class PdfFile:
     """An open PDF. Pages are 0-based; lengths are in points of the page as displayed, from its top left corner.
 
@@ -240,6 +243,14 @@ class PdfFile:
         with _boundary("parse_error", page):
             paths: list[dict[str, Any]] = self._page(page).get_cdrawings()
             return paths
+
+    def form_fields(self, page: int) -> int:
+        """Number of fields to fill in on a page (buttons that only act are not counted)."""
+        with _boundary("parse_error", page):
+            if not self._document.is_form_pdf:
+                return 0
+            kinds = [widget.field_type for widget in self._page(page).widgets()]
+            return sum(kind != _PUSH_BUTTON for kind in kinds)
 
     def drain_warnings(self) -> str:
         """What MuPDF complained about since the last call; empty if nothing."""

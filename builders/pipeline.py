@@ -7,9 +7,9 @@ import importlib.util
 import os
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,11 +17,15 @@ import pyarrow.parquet as pq
 from mmprolong_data.errors import MMProLongError, SettingsError, missing_extra
 from mmprolong_data.manifest import Manifest
 
-from .engine import StopFlag, run_slices
-from .finish import dataset_root, final_shards, finish
+from .candidates import find_candidates
+from .curate import curate
+from .engines.local import StopFlag, run_slices
+from .engines.slices import SliceRunner, failures, in_order
+from .finish import finish
 from .ingest import take_inventory
 from .ocr.run import PageReader, ocr_fingerprint
 from .pack import SliceBuilder
+from .placement import dataset_root, missing_slices
 from .qa.openai.prompts import fingerprint as prompt_fingerprint
 from .recipe import Recipe
 from .sandbox import SandboxPool
@@ -42,6 +46,9 @@ class Observer(Protocol):
     def inventory(self, done: int, total: int) -> None:
         """``done`` of ``total`` files have been looked at."""
 
+    def survey(self, done: int, total: int) -> None:
+        """``done`` of ``total`` candidates have been looked at."""
+
     def planned(self, plan: Plan) -> None:
         """The plan is made."""
 
@@ -54,12 +61,36 @@ class Observer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class BuildResult:
-    """What a build made. ``cpu_seconds`` is the CPU time of the children, ``spent`` the US dollars of this run."""
+    """What a build made.
+
+    ``cpu_seconds`` is the CPU time of the children; ``failed`` slice -> error; ``spent`` the US dollars of this run.
+    """
 
     roots: list[Path]
     manifests: list[Manifest]
     plan: Plan
     already_complete: bool
+    cpu_seconds: float
+    failed: dict[int, str] = field(default_factory=dict)
+    spent: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class PartResult:
+    """What a part did: its slices, how many of them had to be made, and those that failed, slice -> error."""
+
+    plan: Plan
+    slices: list[int]
+    made: int
+    failed: dict[int, str]
+    cpu_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Ran:
+    """What running slices gave: those that failed for good, CPU seconds of the children, US dollars spent."""
+
+    failed: dict[int, str]
     cpu_seconds: float
     spent: float = 0.0
 
@@ -84,45 +115,86 @@ class Build:
             MMProLongError: the corpus has no usable document, or the folder cannot be used.
         """
         workspace = self.workspace()
-        with workspace.lock(), self._pool() as pool, _disk_errors(self.out):
+        with _disk_errors(self.out), workspace.lock(), self._pool() as pool:
             return self._inventory_and_plan(workspace, pool)
 
     def run(self) -> BuildResult:
         """Build the dataset, or what of it is still missing.
 
+        Slices that fail for good are named in the result; the dataset then lacks their documents (``slice_error``).
+
         Raises:
             MMProLongError: bad input, another build in the folder, other settings than it was begun with, no space.
         """
         workspace = self.workspace()
-        containers = CONTAINERS[self.format]
         if self.recipe.uses_model():
             self._check_model()
-        ocr = ocr_fingerprint(self.recipe)
-        with workspace.lock(), self._pool() as pool, _disk_errors(self.out):
-            plan, inventory = self._inventory_and_plan(workspace, pool)
-            tools = tool_versions()
-            if ocr:
-                tools["ocr"] = ocr[:16]
-            if self.recipe.uses_model():
-                tools["prompts"] = prompt_fingerprint()
-            begun = {
-                "recipe": self.recipe.content(),
-                "containers": containers,
-                "tools": tools,
-                "plan": plan.fingerprint(),
-            }
-            workspace.begin(begun, inventory)
-            with atomic_stream(workspace.cells / "plan.parquet") as stream:
-                pq.write_table(plan.documents.select(PLAN_SCHEMA.names), stream)
+        begun = self._begun()
+        with _disk_errors(self.out), workspace.lock(), self._pool() as pool:
+            plan = self._freeze(workspace, pool, begun)
+            missing, lost = missing_slices(workspace, plan.num_slices, self._containers)
+            self._note_lost(lost, missing, plan)
             self.observer.planned(plan)
-            missing = self._missing(workspace, plan, containers)
-            reader = PageReader(self.recipe, pool, workspace.root / "ocr", self.workers) if ocr and missing else None
-            with reader or nullcontext():
-                spent = self._run_slices(workspace, plan, containers, pool, missing, reader)
-            cpu_seconds = pool.cpu_seconds + (reader.cpu_seconds if reader else 0.0)
-            manifests = finish(workspace, plan, self.recipe, inventory, containers)
-            roots = [dataset_root(self.out, container, containers) for container in containers]
-            return BuildResult(roots, manifests, plan, not missing, cpu_seconds, spent)
+            ran = self._run_slices(workspace, plan, pool, begun, range(plan.num_slices), missing)
+            return self._finish(workspace, plan, ran, not missing)
+
+    def run_part(self, part: int, parts: int) -> PartResult:
+        """Build the slices whose number leaves the remainder ``part`` when divided by ``parts``; publish nothing.
+
+        Parts need no order and no knowledge of each other: the first one takes the inventory and freezes the plan while
+        the others wait; from then on the corpus is not looked at again. A slice is never built by two processes.
+
+        Raises:
+            SettingsError: a model makes the questions: what is paid and asked is kept by one process.
+            MMProLongError: see ``run``.
+        """
+        if self.recipe.uses_model():
+            raise SettingsError(
+                "--part: a language model makes questions of this recipe (qa.generator, qa.paraphrase), and the record"
+                " of what was asked and paid belongs to one process. Remedy: build without --part; llm.concurrency and"
+                " --workers use one machine fully"
+            )
+        workspace = self.workspace()
+        begun = self._begun()
+        with _disk_errors(self.out), self._pool() as pool:
+            plan = self._frozen_plan(workspace, begun)
+            if plan is None:
+                with workspace.lock(wait=True):
+                    plan = self._frozen_plan(workspace, begun) or self._freeze(workspace, pool, begun)
+            with workspace.lock(shared=True, wait=True):
+                own = list(range(plan.num_slices))[part::parts]
+                missing = set(missing_slices(workspace, plan.num_slices, self._containers)[0])
+                mine = [number for number in own if number in missing]
+                self.observer.planned(plan.only(own))
+                ran = self._run_slices(workspace, plan, pool, begun, own, mine)
+        return PartResult(plan, own, len(mine) - len(ran.failed), ran.failed, ran.cpu_seconds)
+
+    def finish(self, *, incomplete: bool = False) -> BuildResult:
+        """Publish what parts have built.
+
+        Args:
+            incomplete: Also where slices are missing that no process has recorded as failed.
+
+        Raises:
+            MMProLongError: slices are missing; the message says which parts have to run again.
+        """
+        workspace = self.workspace()
+        with _disk_errors(self.out), workspace.lock():
+            plan = self._frozen_plan(workspace, self._begun())
+            if plan is None:
+                raise MMProLongError(f"{self.out}: no build was begun here. Remedy: mmprolong build CORPUS --part i/N")
+            missing, _ = missing_slices(workspace, plan.num_slices, self._containers)
+            known = failures(workspace)
+            failed = {number: known[number] for number in missing if number in known}
+            unknown = [number for number in missing if number not in known]
+            if unknown and not incomplete:
+                listing = ", ".join(map(str, unknown[:20])) + (", ..." if len(unknown) > 20 else "")
+                raise MMProLongError(
+                    f"{self.out}: {len(unknown)} of {plan.num_slices} slices are missing: {listing}. Slice n belongs to"
+                    " part n modulo N. Remedy: run those parts again, or --finish --incomplete to publish without them"
+                )
+            failed |= dict.fromkeys(unknown, "it was never completed")
+            return self._finish(workspace, plan, _Ran(failed, 0.0), False)
 
     def workspace(self) -> Workspace:
         """The work folder of this build, created if need be."""
@@ -132,29 +204,51 @@ class Build:
         workspace.prepare()
         return workspace
 
+    @property
+    def _containers(self) -> list[str]:
+        return CONTAINERS[self.format]
+
     def _pool(self) -> SandboxPool:
         return SandboxPool(self.workers, self.recipe.sandbox)
 
+    def _begun(self) -> dict[str, Any]:
+        """What a build is begun with, but for its documents; an OCR engine and prompts count as tools."""
+        tools = tool_versions()
+        if ocr := ocr_fingerprint(self.recipe):
+            tools["ocr"] = ocr[:16]
+        if self.recipe.uses_model():
+            tools["prompts"] = prompt_fingerprint()
+        return {"recipe": self.recipe.content(), "containers": self._containers, "tools": tools}
+
     def _inventory_and_plan(self, workspace: Workspace, pool: SandboxPool) -> tuple[Plan, pa.Table]:
         inventory = take_inventory(self.corpus, workspace.inventory, self.recipe, pool, self.observer.inventory)
-        return make_plan(inventory, self.recipe), inventory
+        candidates = find_candidates(inventory, self.recipe)
+        found = curate(inventory, candidates, self.recipe, workspace, pool, self.observer.survey)
+        for note in found.notes:
+            self.observer.note(note)
+        plan = make_plan(inventory, self.recipe, found.verdicts, candidates)
+        return replace(plan, benchmarks=found.benchmarks, benchmark_index=found.index), inventory
 
-    def _missing(self, workspace: Workspace, plan: Plan, containers: list[str]) -> set[int]:
-        """Slices that have to be packed: never packed, or a shard of theirs is gone or of another size."""
-        sidecars = [workspace.read_sidecar("pack", number) for number in range(plan.num_slices)]
-        missing = {number for number, sidecar in enumerate(sidecars) if sidecar is None}
-        if missing:
-            for number, sidecar in enumerate(sidecars):
-                folder = workspace.cell("pack", number)
-                if sidecar is not None and not _made(folder, sidecar):
-                    missing.add(number)
-        else:
-            complete = [sidecar for sidecar in sidecars if sidecar is not None]
-            shards = final_shards(workspace, complete, containers)
-            missing = {shard.slice for shard in shards if not shard.present()}
-            for number in sorted(missing):
+    def _freeze(self, workspace: Workspace, pool: SandboxPool, begun: dict[str, Any]) -> Plan:
+        """Make the plan and note what the build is begun with, or check that it still is the same."""
+        plan, inventory = self._inventory_and_plan(workspace, pool)
+        frozen = {"plan": plan.fingerprint(), "benchmarks": plan.benchmarks, "benchmark_index": plan.benchmark_index}
+        workspace.begin(begun | frozen, plan.fates(inventory))
+        with atomic_stream(workspace.plan_file) as stream:
+            pq.write_table(plan.documents.select(PLAN_SCHEMA.names), stream)
+        return plan
+
+    def _frozen_plan(self, workspace: Workspace, begun: dict[str, Any]) -> Plan | None:
+        """The plan of a build that was begun with the same settings; None where none was begun."""
+        if workspace.begun() is None:
+            return None
+        workspace.check_begun(begun)
+        return load_plan(workspace) if workspace.plan_file.exists() else None
+
+    def _note_lost(self, lost: list[int], missing: list[int], plan: Plan) -> None:
+        if len(missing) < plan.num_slices and lost == missing:
+            for number in lost:
                 self.observer.note(f"slice {number}: a shard is missing or damaged; it is made again")
-        return missing
 
     def _check_model(self) -> None:
         """What is missing for asking a model is said before any work is done."""
@@ -173,23 +267,20 @@ class Build:
         self,
         workspace: Workspace,
         plan: Plan,
-        containers: list[str],
         pool: SandboxPool,
-        missing: set[int],
-        reader: PageReader | None,
-    ) -> float:
-        """Build the slices that are missing. Returns the US dollars spent on models."""
-        done = [number for number in range(plan.num_slices) if number not in missing]
-        pages = dict.fromkeys(range(plan.num_slices), (0, 0))
-        for number, count in zip(plan.documents["slice"].to_pylist(), plan.documents["pages"].to_pylist(), strict=True):
-            documents, total = pages[number]
-            pages[number] = (documents + 1, total + count)
-        for number in done:
-            for stage in ("parse", "pack"):
-                self.observer.progress(stage, *pages[number])
+        begun: dict[str, Any],
+        own: Sequence[int],
+        missing: Sequence[int],
+    ) -> _Ran:
+        """Run the missing ones of ``own``."""
         stop = StopFlag()
-        progress = self.observer.progress
-        builder = SliceBuilder(workspace, plan, self.recipe, containers, pool, progress, stop.check, reader=reader)
+        reads = "ocr" in begun["tools"] and missing
+        reader = PageReader(self.recipe, pool, workspace.root / "ocr", self.workers) if reads else None
+        builder = SliceBuilder(
+            workspace, plan, self.recipe, self._containers, pool, self.observer.progress, stop.check, reader=reader
+        )
+        for number in sorted(set(own) - set(missing)):
+            builder.report_done(number)
 
         def abort() -> None:
             pool.close()
@@ -198,22 +289,39 @@ class Build:
 
         # Two slices at once hide the wait for the last document of each; more only where workers outnumber documents.
         at_once = 1 + -(-2 * self.workers // self.recipe.pack.documents_per_slice)
-        if not self.recipe.uses_model() or not missing:
-            run_slices(sorted(missing), builder.build, at_once=at_once, stop=stop, abort=abort)
-            return 0.0
-        from .asking import run_asking_slices
+        runner = SliceRunner(workspace, builder, stop)
+        spent = 0.0
+        with reader or nullcontext():
+            if self.recipe.uses_model() and missing:
+                from .asking import run_asking_slices
 
-        return run_asking_slices(
-            builder, sorted(missing), at_once=at_once, stop=stop, max_cost=self.max_cost, note=self.observer.note
-        )
+                spent = run_asking_slices(
+                    builder, missing, at_once=at_once, stop=stop, max_cost=self.max_cost, note=self.observer.note
+                )
+            else:
+                run_slices(in_order(workspace, missing), runner.run, at_once=at_once, stop=stop, abort=abort)
+        cpu_seconds = pool.cpu_seconds + (reader.cpu_seconds if reader else 0.0)
+        return _Ran(dict(sorted(runner.failed.items())), cpu_seconds, spent)
+
+    def _finish(self, workspace: Workspace, plan: Plan, ran: _Ran, already_complete: bool) -> BuildResult:
+        manifests = finish(workspace, plan, self.recipe, self._containers, ran.failed)
+        roots = [dataset_root(self.out, container, self._containers) for container in self._containers]
+        return BuildResult(roots, manifests, plan, already_complete, ran.cpu_seconds, ran.failed, ran.spent)
 
 
-def _made(folder: Path, sidecar: dict[str, dict[str, dict[str, int | str]]]) -> bool:
-    """True if all shards of a packed slice lie in its work folder with the right sizes."""
-    return all(
-        (path := folder / str(info["name"])).is_file() and path.stat().st_size == info["bytes"]
-        for info in sidecar["shards"].values()
-    )
+def load_plan(workspace: Workspace) -> Plan:
+    """The plan that a build was frozen with.
+
+    Raises:
+        MMProLongError: it is damaged.
+    """
+    try:
+        documents = pq.read_table(workspace.plan_file, schema=PLAN_SCHEMA)
+        found = pq.read_metadata(workspace.fates).num_rows
+    except (OSError, pa.ArrowException) as error:
+        raise MMProLongError(f"{workspace.plan_file}: damaged ({error}). Remedy: --out another folder") from None
+    benchmarks = (workspace.begun() or {}).get("benchmarks", [])
+    return Plan(documents.combine_chunks(), {}, [], found, benchmarks=benchmarks)
 
 
 class _disk_errors:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 from mmprolong_data.errors import SettingsError
@@ -57,6 +58,55 @@ class Select:
         default_factory=lambda: {"extract_single": 0.4, "extract_multi": 0.4, "reasoning": 0.2}
     )
     """Weights of the configs under ``mixture``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Which documents are good enough; all off by default (extra curate)."""
+
+    languages: list[str] = field(default_factory=list)
+    """ISO codes such as en, zh; ``und`` for what cannot be told; empty: all."""
+    min_words: float = 0.0
+    """Least words a page, on average (0: off); a page of prose has 300 to 600."""
+    max_blank: float = 1.0
+    """Largest share of pages that show nothing (1: off)."""
+    max_repeated: float = 1.0
+    """Largest share of pages whose text stands in another candidate too (1: off)."""
+    max_spam: float = 1.0
+    """Largest share of words that are spam_words (1: off); 0.005 is a strict value."""
+    spam_words: list[str] = field(
+        default_factory=lambda: [
+            "casino", "jackpot", "viagra", "cialis", "porn", "xxx", "escort", "betting", "payday", "torrent", "keygen",
+            "crack", "bonus", "slots", "poker", "replica", "discount", "cheap",
+        ]
+    )  # fmt: skip
+    """Words that count as spam, in lower case."""
+    max_forms: float = 1.0
+    """Largest share of pages with five or more fields to fill in (1: off)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dedup:
+    """Documents of nearly equal text (equal files are always left out)."""
+
+    near: bool = False
+    """Leave out near-duplicates, by MinHash of the text of all pages (extra curate)."""
+    threshold: float = 0.8
+    """Least Jaccard similarity (of runs of 5 words) of documents that count as one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decontaminate:
+    """Benchmarks that the dataset must not contain."""
+
+    against: list[str] = field(default_factory=list)
+    """Folders of PDFs, page images and jsonl of questions; only their last names become part of the dataset."""
+    similarity: float = 0.8
+    """Least Jaccard similarity of the words of two pages that count as one."""
+    distance: int = 32
+    """Most bits (of 256) in which the perceptual hashes of two pages differ that count as one."""
+    pages: int = 1
+    """So many pages of a benchmark make a document contaminated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +283,9 @@ class Recipe:
     ingest: Ingest = field(default_factory=Ingest)
     sandbox: Sandbox = field(default_factory=Sandbox)
     select: Select = field(default_factory=Select)
+    filters: Filters = field(default_factory=Filters)
+    dedup: Dedup = field(default_factory=Dedup)
+    decontaminate: Decontaminate = field(default_factory=Decontaminate)
     render: Render = field(default_factory=Render)
     parse: Parse = field(default_factory=Parse)
     ocr: Ocr = field(default_factory=Ocr)
@@ -251,11 +304,13 @@ class Recipe:
         return (32, 50) if self.select.distribution == "pool_native" else (50, 100)
 
     def content(self) -> dict[str, Any]:
-        """The settings that decide the bytes of the dataset: not limits and ``llm``, nor where models are."""
+        """The settings that decide the bytes of the dataset: no limits, no ``llm``, and no place of a file or model."""
         plain = to_plain(self)
         for section, name in (("qa", "base_url"), ("qa", "mode"), ("verify", "base_urls")):
             del plain[section][name]
         del plain["sandbox"], plain["ocr_limits"], plain["llm"]
+        # What a benchmark's folder holds is part of what a build is begun with; where it lies is nobody's business.
+        plain["decontaminate"]["against"] = [Path(path).name for path in self.decontaminate.against]
         return plain
 
     def uses_model(self) -> bool:
@@ -294,6 +349,15 @@ class Recipe:
             ("render.max_pixels", 28 * 28, 12_845_056),
             ("select.max_tokens", 1024, 1 << 24),
             ("select.validation", 0.0, 0.9),
+            ("filters.min_words", 0.0, 10_000.0),
+            ("filters.max_blank", 0.0, 1.0),
+            ("filters.max_repeated", 0.0, 1.0),
+            ("filters.max_spam", 0.0, 1.0),
+            ("filters.max_forms", 0.0, 1.0),
+            ("dedup.threshold", 0.5, 1.0),
+            ("decontaminate.similarity", 0.5, 1.0),
+            ("decontaminate.distance", 0, 64),
+            ("decontaminate.pages", 1, 1000),
             ("parse.max_scanned", 0.0, 1.0),
             ("qa.per_document", 1, 100),
             ("qa.attempts", 1, 100),

@@ -4,28 +4,23 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mmprolong_data.errors import MMProLongError
 from mmprolong_data.schema import SPLITS
 
-from .fit import fit_dpi, image_tokens
+from .candidates import Candidates, find_candidates
 from .recipe import Recipe
-from .seeding import stable_int, stable_unit
+from .seeding import stable_unit
 
 EVERY_BELOW = 10_000
 """``select.assignment: auto`` lets every document serve every config below this many documents."""
-
-TEXT_RESERVE = 512
-"""Tokens kept free for the question, the answer and the chat template when a document's pages are planned."""
-
-LABEL_TOKENS = 10
-"""Planned tokens of a page's label and its two vision markers."""
 
 BYTES_PER_TOKEN = 80
 """Planned JPEG bytes per image token (quality 85: about 200 KB for 2,500 tokens)."""
@@ -55,17 +50,28 @@ class Plan:
         left_out: Reason code -> number of files of the inventory, for what is known before parsing.
         reasons: One reason code a row of the inventory; "" for the selected ones.
         found: Rows of the inventory.
+        details: Row of the inventory -> what ``reasons`` alone does not say, for reasons that the plan gave.
+        benchmarks: What the documents were compared with (``benchmarks.Benchmark`` as plain values).
+        benchmark_index: Name of the file in the work folder with what they were compared with.
     """
 
     documents: pa.Table
     left_out: dict[str, int]
     reasons: list[str]
     found: int
+    details: dict[int, str] = field(default_factory=dict)
+    benchmarks: list[dict[str, Any]] = field(default_factory=list)
+    benchmark_index: str = ""
 
     @property
     def num_slices(self) -> int:
         """Number of slices; they are numbered from 0 without gaps."""
         return int(self.documents["slice"][-1].as_py()) + 1 if len(self.documents) else 0
+
+    def only(self, slices: Sequence[int]) -> Plan:
+        """The plan of these slices alone."""
+        mask = np.isin(self.documents["slice"].to_numpy(), np.asarray(slices, dtype=np.int64))
+        return replace(self, documents=self.documents.filter(pa.array(mask)))
 
     def slice_rows(self, number: int) -> list[dict[str, Any]]:
         """The planned documents of one slice, in order."""
@@ -77,98 +83,125 @@ class Plan:
     def samples(self) -> dict[str, dict[str, int]]:
         """Planned number of documents by config and split."""
         counts: dict[str, dict[str, int]] = {}
-        for split, configs in zip(
-            self.documents["split"].to_pylist(), self.documents["configs"].to_pylist(), strict=True
-        ):
-            for config in configs:
-                counts.setdefault(config, dict.fromkeys(SPLITS, 0))[split] += 1
+        for batch in self._batches("split", "configs"):
+            for split, configs in zip(batch["split"], batch["configs"], strict=True):
+                for config in configs:
+                    counts.setdefault(config, dict.fromkeys(SPLITS, 0))[split] += 1
         return counts
+
+    def slice_sizes(self) -> list[tuple[int, int]]:
+        """Documents and pages of every slice."""
+        numbers = self.documents["slice"].to_numpy()
+        pages = np.bincount(numbers, weights=self.documents["pages"].to_numpy(), minlength=self.num_slices)
+        documents = np.bincount(numbers, minlength=self.num_slices)
+        return list(zip(documents.tolist(), map(int, pages), strict=True))
 
     def fingerprint(self) -> str:
         """SHA-256 of everything in the plan but the paths: equal for the same files in another place."""
         digest = hashlib.sha256()
-        for name in PLAN_SCHEMA.names:
-            if name != "path":
-                digest.update(repr(self.documents[name].to_pylist()).encode("utf-8", "surrogatepass"))
+        for batch in self._batches(*(name for name in PLAN_SCHEMA.names if name != "path")):
+            digest.update(repr(list(batch.values())).encode("utf-8", "surrogatepass"))
         digest.update(repr(sorted(self.left_out.items())).encode())
         return digest.hexdigest()
 
+    def fates(self, inventory: pa.Table) -> pa.Table:
+        """What the plan says about every file (``FATES_SCHEMA``), in the order of the inventory."""
+        reasons = pa.array(self.reasons, pa.string())
+        kept = pc.equal(reasons, "")
+        details = inventory["detail"].combine_chunks()
+        if self.details:
+            late = pa.array(self.details.keys(), pa.int64())
+            mask = np.zeros(len(inventory), dtype=bool)
+            mask[late.to_numpy()] = True
+            in_order = [self.details[row] for row in sorted(self.details)]
+            details = pc.replace_with_mask(details, pa.array(mask), pa.array(in_order, pa.string()))
+        details = pc.if_else(kept, "", details)
+        where = pc.index_in(inventory["sha256"], self.documents["doc_id"].combine_chunks())
+        splits = pc.if_else(kept, self.documents["split"].combine_chunks().take(where.combine_chunks()), "")
+        columns = [inventory[name] for name in ("sha256", "name", "bytes", "pages", "language", "producer")]
+        return pa.Table.from_arrays([*columns, reasons, details, splits], schema=FATES_SCHEMA)
 
-def make_plan(inventory: pa.Table, recipe: Recipe) -> Plan:
+    def _batches(self, *columns: str) -> Iterator[dict[str, list[Any]]]:
+        """Columns as Python values, some thousand documents at a time."""
+        for batch in self.documents.select(columns).to_batches(max_chunksize=8192):
+            yield batch.to_pydict()
+
+
+FATES_SCHEMA = pa.schema(
+    [
+        ("doc_id", pa.string()),
+        ("name", pa.string()),
+        ("bytes", pa.int64()),
+        ("pages", pa.int32()),
+        ("language", pa.string()),
+        ("producer", pa.string()),
+        ("reason", pa.string()),
+        ("detail", pa.string()),
+        ("split", pa.string()),
+    ]
+)
+"""One row a file found: its reason ("" if it is planned, with its split) as far as the plan knows."""
+
+
+def make_plan(
+    inventory: pa.Table,
+    recipe: Recipe,
+    verdicts: Mapping[str, tuple[str, str]] | None = None,
+    candidates: Candidates | None = None,
+) -> Plan:
     """Choose documents, fit their resolution, split, assign configs and cut slices.
 
     Args:
         inventory: As ``ingest.take_inventory`` gives it.
         recipe: The settings; ``select``, ``render``, ``tasks.configs``, ``pack`` and ``seed`` matter here.
+        verdicts: doc_id -> (reason, detail) of candidates that a look at their text left out.
+        candidates: ``find_candidates(inventory, recipe)``, if it was called before; its reasons are completed.
 
     Raises:
         MMProLongError: no document is left; the message says why and what to change.
     """
-    reasons: list[str] = inventory["reason"].to_pylist()
-    pages = inventory["pages"].to_numpy(zero_copy_only=False)
-    least, most = recipe.page_range()
-    usable = [i for i, reason in enumerate(reasons) if not reason]
-    chosen = []
-    for i in usable:
-        if pages[i] < least:
-            reasons[i] = "too_few_pages"
-        elif pages[i] > most:
-            reasons[i] = "too_many_pages"
-        else:
-            chosen.append(i)
-
-    ids = inventory["sha256"]
-    doc_ids = {i: ids[i].as_py() for i in chosen}
-    chosen.sort(key=lambda i: (stable_int(recipe.seed, doc_ids[i], "order"), doc_ids[i]))
-    dpis, tokens = _fit(inventory, chosen, recipe)
+    chosen = candidates or find_candidates(inventory, recipe)
+    reasons, verdicts = chosen.reasons, verdicts or {}
+    details: dict[int, str] = {}
     fitting = []
-    for i in chosen:
-        if dpis[i]:
-            fitting.append(i)
+    for position, doc_id in enumerate(chosen.doc_ids):
+        if doc_id in verdicts:
+            reason, details[chosen.rows[position]] = verdicts[doc_id]
+            reasons.set(chosen.rows[position], reason)
         else:
-            reasons[i] = "too_many_tokens"
+            fitting.append(position)
     every = recipe.select.assignment == "every" or (recipe.select.assignment == "auto" and len(fitting) < EVERY_BELOW)
     rows = []
     spent = 0
     budget = recipe.select.token_budget
-    for i in fitting:
-        configs = list(recipe.tasks.configs) if every else [_mixture_config(recipe, doc_ids[i])]
-        cost = tokens[i] * len(configs)
+    for position in fitting:
+        doc_id, tokens = chosen.doc_ids[position], chosen.tokens[position]
+        configs = list(recipe.tasks.configs) if every else [_mixture_config(recipe, doc_id)]
+        cost = tokens * len(configs)
         if budget is not None and spent + cost > budget:
-            reasons[i] = "over_budget"
+            reasons.set(chosen.rows[position], "over_budget")
             continue
         spent += cost
-        held_out = stable_unit("split", doc_ids[i]) < recipe.select.validation
-        rows.append((i, "validation" if held_out else "train", configs))
+        held_out = stable_unit("split", doc_id) < recipe.select.validation
+        rows.append((position, "validation" if held_out else "train", configs))
     if not rows:
-        raise MMProLongError(_nothing_selected(inventory, usable, reasons, least, most))
+        raise MMProLongError(_nothing_selected(inventory, chosen, recipe))
 
     rows.sort(key=lambda row: SPLITS.index(row[1]))  # stable: inside a split the hash order stays
-    columns: dict[str, list[Any]] = {name: [] for name in PLAN_SCHEMA.names}
-    paths, names = inventory["path"], inventory["name"]
-    for (i, split, configs), slice_number in zip(rows, _cut(rows, tokens, recipe), strict=True):
-        values = (
-            doc_ids[i], paths[i].as_py(), names[i].as_py(), int(pages[i]), dpis[i], tokens[i], split, configs,
-            slice_number,
-        )  # fmt: skip
-        for name, value in zip(PLAN_SCHEMA.names, values, strict=True):
-            columns[name].append(value)
-    left_out = dict(sorted(Counter(reason for reason in reasons if reason).items()))
-    return Plan(pa.table(columns, schema=PLAN_SCHEMA), left_out, reasons, len(reasons))
-
-
-def _fit(inventory: pa.Table, chosen: list[int], recipe: Recipe) -> tuple[dict[int, int], dict[int, int]]:
-    """Per chosen row: the DPI at which it fits (0: none) and its planned tokens."""
-    widths, heights = inventory["widths"], inventory["heights"]
-    dpis, tokens = {}, {}
-    for i in chosen:
-        boxes = list(zip(widths[i].as_py(), heights[i].as_py(), strict=True))
-        text = LABEL_TOKENS * len(boxes) + TEXT_RESERVE
-        dpi = fit_dpi(boxes, recipe, recipe.select.max_tokens - text)
-        dpis[i] = dpi
-        if dpi:
-            tokens[i] = text + image_tokens(boxes, dpi, recipe.render.max_pixels)
-    return dpis, tokens
+    positions = [row[0] for row in rows]
+    table = inventory.select(["sha256", "path", "name", "pages"]).take(pa.array([chosen.rows[i] for i in positions]))
+    columns = {
+        "doc_id": table["sha256"], "path": table["path"], "name": table["name"], "pages": table["pages"],
+        "dpi": [chosen.dpis[i] for i in positions], "tokens": [chosen.tokens[i] for i in positions],
+        "split": [row[1] for row in rows], "configs": [row[2] for row in rows],
+        "slice": list(_cut(rows, chosen.tokens, recipe)),
+    }  # fmt: skip
+    arrays = [
+        value.cast(field.type) if isinstance(value, pa.ChunkedArray) else pa.array(value, field.type)
+        for field, value in zip(PLAN_SCHEMA, columns.values(), strict=True)
+    ]
+    documents = pa.Table.from_arrays(arrays, schema=PLAN_SCHEMA).combine_chunks()
+    return Plan(documents, reasons.counts(), reasons.to_list(), len(reasons.codes), details)
 
 
 def _mixture_config(recipe: Recipe, doc_id: str) -> str:
@@ -183,7 +216,7 @@ def _mixture_config(recipe: Recipe, doc_id: str) -> str:
     return list(weights)[-1]
 
 
-def _cut(rows: list[tuple[int, str, list[str]]], tokens: dict[int, int], recipe: Recipe) -> Iterator[int]:
+def _cut(rows: list[tuple[int, str, list[str]]], tokens: list[int], recipe: Recipe) -> Iterator[int]:
     """The slice number of each row: a slice ends where a shard of it would become too long or too large."""
     number, split = 0, rows[0][1]
     documents: Counter[str] = Counter()
@@ -205,11 +238,12 @@ def _cut(rows: list[tuple[int, str, list[str]]], tokens: dict[int, int], recipe:
         yield number
 
 
-def _nothing_selected(inventory: pa.Table, usable: list[int], reasons: list[str], least: int, most: int) -> str:
-    counts = Counter(reason for reason in reasons if reason)
+def _nothing_selected(inventory: pa.Table, chosen: Candidates, recipe: Recipe) -> str:
+    least, most = recipe.page_range()
+    counts = Counter(chosen.reasons.counts())
     listing = ", ".join(f"{reason} {count}" for reason, count in sorted(counts.items()))
-    message = f"None of the {len(reasons)} files can be used ({listing or 'no PDF found'})."
-    lengths = sorted(int(inventory["pages"][i].as_py()) for i in usable)
+    message = f"None of the {len(inventory)} files can be used ({listing or 'no PDF found'})."
+    lengths = sorted(inventory["pages"].take(pa.array(chosen.usable, pa.int64())).to_pylist())
     if lengths and (counts["too_few_pages"] or counts["too_many_pages"]):
         low, high = max(1, min(lengths[len(lengths) // 4], least)), max(lengths[-1], 1)
         message += (

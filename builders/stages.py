@@ -91,9 +91,10 @@ def qa_stage(payload: dict[str, Any]) -> dict[str, Any]:
     """Make the questions, answers and transcriptions of one document, and the page sizes at which they all fit.
 
     Args:
-        payload: ``{"path", "document": packed, "recipe": Recipe.content(), "configs", "info", "dpi": planned DPI}``;
-            the file at ``path`` is read again, by another extractor, to check questions. ``"given"``, packed, where
-            the stage ask has made the questions: see ``tasks.make_items``.
+        payload: ``{"path", "document": packed, "recipe": Recipe.content(), "configs", "info", "dpi": planned DPI,
+            "benchmarks": path of the index of benchmarks that must not be contained, or ""}``; the file at ``path`` is
+            read again, by another extractor, to check questions. ``"given"``, packed, where the stage ask has made the
+            questions: see ``tasks.make_items``.
 
     Returns:
         ``{"record": packed {"items", "shortfalls", "rejected", "dpi", "sizes"}, "samples": number of items}``;
@@ -114,6 +115,7 @@ def qa_stage(payload: dict[str, Any]) -> dict[str, Any]:
         result = make_items(document, recipe, configs, payload["info"], pages, given)
     items = [item.to_dict() for item in result.items]
     shortfalls.update(result.shortfalls)
+    items = _not_of_benchmarks(items, payload.get("benchmarks", ""), shortfalls)
 
     counter = _counter(recipe.tasks.tokenizer)
     for item in items:
@@ -130,6 +132,22 @@ def qa_stage(payload: dict[str, Any]) -> dict[str, Any]:
         "items": items, "shortfalls": shortfalls, "rejected": result.rejected, "dpi": dpi, "sizes": sizes,
     }  # fmt: skip
     return {"record": pack_record(record), "samples": len(items)}
+
+
+def _not_of_benchmarks(
+    items: list[dict[str, Any]], index_path: str, shortfalls: dict[str, str]
+) -> list[dict[str, Any]]:
+    """The items whose question and answer do not contain the words of a benchmark's question."""
+    if not index_path:
+        return items
+    from .benchmarks import open_benchmarks
+    from .signatures import words_of
+
+    index = open_benchmarks(index_path)
+    kept = [item for item in items if not index.find_questions(words_of(f"{item['question']} {item['answer']}"))]
+    for config in {item["config"] for item in items} - {item["config"] for item in kept}:
+        shortfalls[config] = "benchmark"
+    return kept
 
 
 def _fit(

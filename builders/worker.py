@@ -36,6 +36,9 @@ TASKS = {
     "qa": (f"{__package__}.tasks:qa_task", "qa_error"),
     "qa_recheck": (f"{__package__}.qa.recheck:recheck_task", "qa_error"),
     "qa_stage": (f"{__package__}.stages:qa_stage", "qa_error"),
+    "survey": (f"{__package__}.survey:survey_pdf", "parse_error"),
+    "survey_pages": (f"{__package__}.survey:survey_pages", "parse_error"),
+    "survey_picture": (f"{__package__}.survey:survey_picture", "damaged"),
     "render": (f"{__package__}.render:render_task", "render_error"),
 }
 """Name of a task -> (``module:function``, reason code where it raises what is no ``DocumentError``)."""

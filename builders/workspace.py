@@ -6,21 +6,24 @@ import fcntl
 import hashlib
 import json
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mmprolong_data.errors import MMProLongError
-from mmprolong_data.settings import differences
+from mmprolong_data.settings import differences, fingerprint
 
 STAGES = ("parse", "ask", "qa", "pack")
 TOOLS = ("mmprolong", "pymupdf", "pyarrow", "simplejpeg", "msgpack")
 """Packages whose version decides the bytes of a dataset."""
+LOCK_POLL = 0.5
+"""Seconds between two looks at a lock that somebody else holds."""
 
 
 def tool_versions() -> dict[str, str]:
@@ -40,7 +43,21 @@ class Workspace:
         self.root = out / ".work"
         self.inventory = self.root / "inventory.parquet"
         self.build_file = self.root / "build.json"
+        self.fates = self.root / "begun.parquet"
         self.cells = self.root / recipe_hash[:16]
+        self.plan_file = self.cells / "plan.parquet"
+
+    @classmethod
+    def open(cls, out: Path) -> Workspace:
+        """The work folder of a build that was begun.
+
+        Raises:
+            MMProLongError: there is none.
+        """
+        begun = cls(out, "").begun()
+        if begun is None:
+            raise MMProLongError(f"{out}: no build was begun here. Remedy: mmprolong build CORPUS --out {out}")
+        return cls(out, fingerprint(begun["recipe"]))
 
     def prepare(self) -> None:
         """Create the folder.
@@ -58,55 +75,93 @@ class Workspace:
             raise MMProLongError(f"{self.out}: cannot be created: {error.strerror}. Remedy: --out another") from None
 
     @contextmanager
-    def lock(self) -> Iterator[None]:
-        """Hold the folder for one process.
+    def lock(self, *, shared: bool = False, wait: bool = False) -> Iterator[None]:
+        """Hold the folder: alone, or ``shared`` with other parts of the same build.
+
+        Locks are ``flock``: they end with their process, and reach other machines on NFS (version 4, or 3 with a lock
+        manager) and other shared file systems that offer them.
+
+        Args:
+            shared: Others may hold it shared too.
+            wait: Wait until it is free.
 
         Raises:
-            MMProLongError: another build works in it.
+            MMProLongError: another build works in it, or the file system has no locks.
         """
         with (self.root / "lock").open("a+") as stream:
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                stream.seek(0)
-                holder = stream.read().strip() or "unknown"
-                raise MMProLongError(
-                    f"{self.out}: another build (process {holder}) works in this folder."
-                    " Remedy: wait for it, stop it, or use --out for another folder"
-                ) from None
+            kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+            if not try_lock(stream, kind):
+                if not wait:
+                    raise MMProLongError(
+                        f"{self.out}: another build (process {_holder(stream)}) works in this folder."
+                        " Remedy: wait for it, stop it, or use --out for another folder"
+                    )
+                while not try_lock(stream, kind):
+                    time.sleep(LOCK_POLL)
             stream.truncate(0)
             stream.write(str(os.getpid()))
             stream.flush()
             yield
 
-    def begin(self, begun: dict[str, Any], inventory: pa.Table) -> None:
+    def begin(self, begun: dict[str, Any], documents: pa.Table) -> None:
         """Note what the build is begun with, or check that it is the same as when it was begun.
 
         Args:
-            begun: ``{"recipe", "containers", "tools", "plan"}``, plain values.
-            inventory: The files; kept to name what changed when the plan is another one.
+            begun: ``{"recipe", "containers", "tools", "plan", "benchmarks", "benchmark_index"}``, plain values.
+            documents: One row a file found (``select.FATES_SCHEMA``); the record of what the plan left out, and what
+                names the changes when the plan is another one.
 
         Raises:
             MMProLongError: the folder holds a build begun with something else; the message lists the differences.
         """
-        frozen = self.root / "begun.parquet"
         if not self.build_file.exists():
-            with atomic_stream(frozen) as stream:
-                pq.write_table(inventory.select(["sha256", "name"]), stream)
+            with atomic_stream(self.fates) as stream:
+                pq.write_table(documents, stream, compression="zstd")
             write_atomically(self.build_file, json.dumps(begun, indent=1, sort_keys=True).encode())
             return
+        old = self.begun() or {}
+        self.check_begun(begun)
+        if old.get("benchmark_index") != begun.get("benchmark_index"):
+            self._refuse(["decontaminate.against: the benchmarks hold other files or questions"])
+        if old["plan"] != begun["plan"]:
+            before, now = _names(pq.read_table(self.fates, columns=["doc_id", "name"])), _names(documents)
+            added, removed = sorted(set(now) - set(before)), sorted(set(before) - set(now))
+            lines = [f"corpus: {len(added)} documents added, {len(removed)} removed"]
+            lines += [f"  + {now[key]}" for key in added[:5]] + [f"  - {before[key]}" for key in removed[:5]]
+            self._refuse(lines)
+
+    def begun(self) -> dict[str, Any] | None:
+        """What the build was begun with; None where none was.
+
+        Raises:
+            MMProLongError: the file is damaged.
+        """
         try:
-            old = json.loads(self.build_file.read_bytes())
+            value: dict[str, Any] = json.loads(self.build_file.read_bytes())
+        except FileNotFoundError:
+            return None
         except ValueError:
             raise MMProLongError(f"{self.build_file} is damaged. Remedy: --out another folder") from None
-        lines = differences(old["recipe"], begun["recipe"])
-        lines += [f"--format: {o} -> {n}" for o, n in [(old["containers"], begun["containers"])] if o != n]
-        lines += [f"installed {line}" for line in differences(old["tools"], begun["tools"])]
-        if not lines and old["plan"] != begun["plan"]:
-            before, now = _names(pq.read_table(frozen)), _names(inventory)
-            added, removed = sorted(set(now) - set(before)), sorted(set(before) - set(now))
-            lines.append(f"corpus: {len(added)} documents added, {len(removed)} removed")
-            lines += [f"  + {now[key]}" for key in added[:5]] + [f"  - {before[key]}" for key in removed[:5]]
+        return value
+
+    def benchmark_index(self) -> str:
+        """Path of the index of the benchmarks that the dataset must not contain; empty where there are none."""
+        name = (self.begun() or {}).get("benchmark_index", "")
+        return str(self.root / name) if name else ""
+
+    def check_begun(self, now: dict[str, Any]) -> None:
+        """Compare ``{"recipe", "containers", "tools"}`` with what the build was begun with.
+
+        Raises:
+            MMProLongError: they differ; the message says in what.
+        """
+        old = self.begun() or {}
+        lines = differences(old["recipe"], now["recipe"])
+        lines += [f"--format: {o} -> {n}" for o, n in [(old["containers"], now["containers"])] if o != n]
+        lines += [f"installed {line}" for line in differences(old["tools"], now["tools"])]
+        self._refuse(lines)
+
+    def _refuse(self, lines: list[str]) -> None:
         if lines:
             listing = "\n  ".join(lines)
             raise MMProLongError(
@@ -141,9 +196,32 @@ class Workspace:
         write_atomically(self.sidecar(stage, number), json.dumps(value, sort_keys=True).encode())
 
 
-def _names(inventory: pa.Table) -> dict[str, str]:
+def try_lock(stream: IO[Any], kind: int) -> bool:
+    """Take a lock (``fcntl.LOCK_SH`` or ``LOCK_EX``) if it is free.
+
+    Raises:
+        MMProLongError: the file system has no locks.
+    """
+    try:
+        fcntl.flock(stream, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        raise MMProLongError(
+            f"{stream.name}: this file system cannot lock files ({error.strerror}), so that two processes could write"
+            " the same slice. Remedy: mount it with locks (NFS: without nolock; Lustre: -o flock), or use another --out"
+        ) from None
+    return True
+
+
+def _holder(stream: IO[str]) -> str:
+    stream.seek(0)
+    return stream.read().strip() or "unknown"
+
+
+def _names(documents: pa.Table) -> dict[str, str]:
     """Content hash -> file name (the path stands in for the hash of a file that could not be read)."""
-    rows = zip(inventory["sha256"].to_pylist(), inventory["name"].to_pylist(), strict=True)
+    rows = zip(documents["doc_id"].to_pylist(), documents["name"].to_pylist(), strict=True)
     return {sha256 or name: name for sha256, name in rows}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from mmprolong_data.errors import SettingsError
-from mmprolong_data.settings import load_settings
+from mmprolong_data.settings import from_plain, load_settings
 
 from ..recipe import Recipe
 
@@ -23,6 +24,9 @@ Make a dataset of long-document questions and transcriptions from PDFs.
 A CORPUS is a folder (searched with all its sub-folders), a PDF, or a text file with one path a line.
 The dataset is written to --out; load_dataset("mmprolong", "extract_multi") finds it there.
 If the build is interrupted, run the same command again: it goes on where it was.
+
+On many machines with one shared folder: run the same command with --part i/N for every i from 0 to N-1, in any order,
+at the same time or one after the other; then once with --finish. 'mmprolong status DIR' tells how far all of them are.
 """
 
 BUILD_EXAMPLES = """\
@@ -35,9 +39,16 @@ examples:
   mmprolong build ~/pdfs --recipe recipe.yaml
   mmprolong build ~/pdfs --set qa.generator=openai --set qa.model=NAME --set qa.base_url=http://localhost:8000/v1
 
-exit codes: 0 done, 1 failed, 2 wrong arguments or settings, 3 stopped at --max-cost,
-130 interrupted (after 3 or 130, run it again to go on)
+  mmprolong build ~/pdfs --out /shared/set --part 3/10    the fourth of ten parts (Slurm array, Kubernetes, by hand)
+  mmprolong build --finish --out /shared/set              publish what the parts have built
+
+exit codes: 0 done, 1 failed, 2 wrong arguments or settings, 3 done but for slices that failed for good (named),
+4 stopped at --max-cost, 130 interrupted (after 4 or 130, run it again to go on)
 """
+
+
+FAILED_SLICES = 3
+"""Exit code: everything is done but for slices that failed for good."""
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -49,7 +60,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         epilog=BUILD_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    build.add_argument("corpus", nargs="+", metavar="CORPUS", help="folder, PDF, or text file of paths")
+    build.add_argument("corpus", nargs="*", metavar="CORPUS", help="folder, PDF, or text file of paths")
     build.add_argument("--out", type=Path, default=Path("mmprolong"), metavar="DIR", help="default: ./mmprolong")
     build.add_argument("--recipe", type=Path, metavar="FILE", help="YAML with settings (see 'mmprolong recipe')")
     build.add_argument(
@@ -61,6 +72,11 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "--format", choices=("parquet", "webdataset", "both"), default="parquet",
         help="container of the shards (default: parquet); both: the second one in DIR-wds",
     )  # fmt: skip
+    build.add_argument("--part", metavar="i/N", help="build the i-th (from 0) of N parts; publish nothing")
+    build.add_argument("--finish", action="store_true", help="publish what all parts have built")
+    build.add_argument(
+        "--incomplete", action="store_true", help="with --finish: also where slices are missing (exit code 3)"
+    )
     build.add_argument(
         "--max-cost", type=float, metavar="USD",
         help="stop before this run has spent more on language models; the same command goes on",
@@ -71,13 +87,11 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def _build(options: argparse.Namespace) -> int:
-    from ..console import ProgressDisplay, print_plan, print_summary
+    from ..console import ProgressDisplay, print_failed, print_part, print_plan, print_summary
     from ..pipeline import Build, default_workers
 
-    recipe = load_settings(Recipe, options.recipe, options.overrides)
-    recipe.validate()
-    if options.max_cost is not None and not options.max_cost > 0:
-        raise SettingsError(f"--max-cost {options.max_cost}: must be more than 0")
+    part = _check_mode(options)
+    recipe = _recipe(options)
     workers = options.workers if options.workers is not None else default_workers()
     if workers < 1:
         raise SettingsError(f"--workers {workers}: must be at least 1")
@@ -90,15 +104,61 @@ def _build(options: argparse.Namespace) -> int:
         print_plan(output, plan, recipe, workers)
         return 0
     started = time.monotonic()
+    if part is not None:
+        with display:
+            done = build.run_part(*part)
+        print_part(output, done, options.part, time.monotonic() - started)
+        print_failed(errors, done.failed)
+        return FAILED_SLICES if done.failed else 0
     with display:
-        result = build.run()
+        result = build.finish(incomplete=options.incomplete) if options.finish else build.run()
     seconds = time.monotonic() - started
     pages = [] if options.no_report else _write_reports(build, result)
     print_summary(output, result, recipe, seconds)
     for page in pages:
         output.print(f"Report:  {page}", highlight=False, soft_wrap=True)
     output.print(f"Check it: mmprolong verify {options.out}", highlight=False, soft_wrap=True)
-    return 0
+    print_failed(errors, result.failed)
+    return FAILED_SLICES if result.failed else 0
+
+
+def _check_mode(options: argparse.Namespace) -> tuple[int, int] | None:
+    """Check that the arguments go together. Returns the part, if one is asked for.
+
+    Raises:
+        SettingsError: they do not.
+    """
+    modes = [name for name in ("part", "finish", "dry_run") if getattr(options, name)]
+    if len(modes) > 1:
+        raise SettingsError(" and ".join(f"--{name.replace('_', '-')}" for name in modes) + ": only one at a time")
+    if options.incomplete and not options.finish:
+        raise SettingsError("--incomplete goes with --finish only")
+    if options.max_cost is not None and not options.max_cost > 0:
+        raise SettingsError(f"--max-cost {options.max_cost}: must be more than 0")
+    if not options.corpus and not options.finish:
+        raise SettingsError("no corpus: name a folder, a PDF or a text file of paths")
+    if not options.part:
+        return None
+    match = re.fullmatch(r"(\d{1,9})/(\d{1,9})", options.part)
+    part, parts = (int(match[1]), int(match[2])) if match else (0, 0)
+    if not part < parts:
+        raise SettingsError(f"--part {options.part}: write it as i/N with i from 0 to N-1, such as 0/10 ... 9/10")
+    return part, parts
+
+
+def _recipe(options: argparse.Namespace) -> Recipe:
+    """The recipe; with --finish and no settings, the one that the build was begun with."""
+    if options.finish and options.recipe is None and not options.overrides:
+        from ..pipeline import CONTAINERS
+        from ..workspace import Workspace
+
+        begun = Workspace.open(options.out).begun() or {}
+        options.format = next(name for name, containers in CONTAINERS.items() if containers == begun["containers"])
+        recipe = from_plain(Recipe, begun["recipe"])
+    else:
+        recipe = load_settings(Recipe, options.recipe, options.overrides)
+    recipe.validate()
+    return recipe
 
 
 def _write_reports(build: Build, result: BuildResult) -> list[Path]:

@@ -199,7 +199,7 @@ class EndpointError(MMProLongError):
 class BudgetReached(MMProLongError):
     """The next request might cost more than is left of ``--max-cost``."""
 
-    exit_code = 3
+    exit_code = 4
 
 
 class Draining(MMProLongError):

@@ -34,13 +34,14 @@ def inventory(*pages: int, box: tuple[float, float] = A4, reasons: dict[int, str
             {
                 "path": f"/somewhere/{i}.pdf", "name": f"{i}.pdf", "pages": boxes, "reason": reason,
                 "sha256": hashlib.sha256(str(i).encode()).hexdigest(),
-                "widths": [box[0]] * boxes, "heights": [box[1]] * boxes,
+                "widths": [box[0]], "heights": [box[1]], "repeats": [boxes],
             }
         )  # fmt: skip
     schema = pa.schema(
         [
             ("path", pa.string()), ("name", pa.string()), ("pages", pa.int32()), ("reason", pa.string()),
             ("sha256", pa.string()), ("widths", pa.list_(pa.float64())), ("heights", pa.list_(pa.float64())),
+            ("repeats", pa.list_(pa.int32())),
         ]
     )  # fmt: skip
     return pa.Table.from_pylist(rows, schema=schema)

@@ -136,7 +136,9 @@ def test_a_scan_gives_all_five_configs_and_the_same_bytes_whatever_the_workers(s
     # The cache outlives its build, and a build that differs in anything but OCR reads no page anew.
     shutil.rmtree(two)
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "cache").rglob("*.msgpack")}
-    again = run("build", scans, "--out", two, *OCR, "--set", f"ocr_limits.cache={tmp_path / 'cache'}")
+    cached = (*OCR, "--set", f"ocr_limits.cache={tmp_path / 'cache'}")
+    again = run("build", scans, "--out", two, "--part", "0/1", *cached)
+    run("build", "--finish", "--out", two, "--no-report")
     assert content(one) == content(two)
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "cache").rglob("*.msgpack")} == before
     assert "1 documents" not in again.stderr

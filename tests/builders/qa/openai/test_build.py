@@ -163,7 +163,7 @@ def test_a_limit_on_the_cost_stops_and_the_same_command_goes_on(
 ) -> None:
     out = tmp_path / "mmprolong"
     command = arguments(pdfs, out, server, "--workers", "1", "--max-cost", "0.15", "--set", "qa.max_tokens=200")
-    stopped = run(*command, code=3)
+    stopped = run(*command, code=4)
     assert "--max-cost" in stopped.stderr
     spent = ledger(out).cost
     assert spent is not None
@@ -276,3 +276,9 @@ def test_the_report_shows_checks_costs_and_evidence(reference: Path) -> None:
     assert "Zacharias Quint" in page
     assert "an accepted question" in page
     assert "Text: &ldquo;" in page
+
+
+def test_parts_refuse_questions_by_a_model(pdfs: Path, server: LLMServer, tmp_path: Path) -> None:
+    refused = run(*arguments(pdfs, tmp_path / "mmprolong", server, "--part", "0/2"), code=2)
+    assert "without --part" in " ".join(refused.stderr.split())
+    assert not (tmp_path / "mmprolong").exists()
