@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Iterator
@@ -20,6 +21,8 @@ from .patches import Layout, decode_page, empty_patches, page_rows
 from .raw import RawSample, footer, parquet_table, raw_of_table, table_of_raw, tar_sample
 from .source import Source
 
+FRESH_READS = 4
+"""How often a sample of a remote source is read again where its checksum is wrong."""
 FOOTERS = 512
 """Footers of Parquet shards kept in memory."""
 Want = Literal["patches", "jpeg", "none"]
@@ -54,7 +57,10 @@ class Reader:
         except FormatError:
             if not self._source.remote:
                 raise
-        return self._read_once(entry, fresh=True)  # damaged on its way, or in a cache
+        for _ in range(FRESH_READS - 1):  # damaged on its way, or in a cache
+            with contextlib.suppress(FormatError):
+                return self._read_once(entry, fresh=True)
+        return self._read_once(entry, fresh=True)
 
     def _read_once(self, entry: Entry, fresh: bool) -> tuple[RawSample, pa.Table | None]:
         where = f"{self._source.root}/{entry.shard}: {entry.key}"

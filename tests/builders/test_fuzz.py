@@ -21,6 +21,7 @@ COUNT = 310
 ARGUMENTS = (
     "--workers", "2", "--set", "select.pages=[1,50]", "--set", "render.dpi=36", "--set", "render.min_dpi=36",
     "--set", "pack.documents_per_slice=200", "--no-report",
+    "--set", "parse.ocr=never",  # OCR never sees a PDF, only pictures of pages
 )  # fmt: skip
 
 IN_PROCESS = """
