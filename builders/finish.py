@@ -47,16 +47,16 @@ def finish(
         MMProLongError: a slice is missing, or no document gave a sample.
     """
     without = without or {}
-    sidecars = read_sidecars(workspace, plan.num_slices)
-    missing = [n for n in range(plan.num_slices) if n not in sidecars and n not in without]
+    packed = read_sidecars(workspace, plan.num_slices)
+    missing = [n for n in range(plan.num_slices) if n not in packed and n not in without]
     if missing:
         raise MMProLongError(f"slice {missing[0]} is not packed yet. Remedy: run the same build command again")
-    sidecars = {number: sidecar for number, sidecar in sidecars.items() if number not in without}
+    sidecars = {number: sidecar for number, sidecar in packed.items() if number not in without}
     fates = _Fates(workspace, plan, sidecars, without)
     if not any(info["samples"] for sidecar in sidecars.values() for info in sidecar["shards"].values()):
         listing = ", ".join(f"{reason} {count}" for reason, count in sorted(fates.count().items()))
         raise MMProLongError(f"No document gave a sample ({listing}). See {workspace.root} for the details")
-    begin_publication(workspace, read_sidecars(workspace, plan.num_slices), without, containers)
+    begin_publication(workspace, packed, without, containers)
     shards = final_shards(workspace, sidecars, containers)
     manifests = []
     for container in containers:
