@@ -41,7 +41,7 @@ SCORERS: dict[str, Scorer] = {
         Scorer("sub-em", 1, sub_em),
         Scorer("em", 1, exact_match),
         Scorer("bag-f1", 1, bag_f1),
-        Scorer("choice", 1, choice),
+        Scorer("choice", 2, choice),
         Scorer("yes-no", 1, yes_no),
         Scorer("count-sum", 1, count_sum),
         Scorer("positions", 1, positions),

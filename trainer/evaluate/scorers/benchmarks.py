@@ -26,12 +26,16 @@ def bag_f1(gold: str, prediction: str, answer_format: str) -> float:
 
 
 def choice(gold: str, prediction: str, answer_format: str) -> float:
-    """1 if the reply chooses the letter ``gold``: alone, in brackets, or before a full stop or colon."""
+    """1 if the reply chooses the letter ``gold``.
+
+    It stands alone, in brackets, before a full stop or colon, or behind "option", "choice" or "answer is".
+    """
     reply = final_answer(prediction).strip()
     found = re.match(r"\(?\s*([A-Za-z])\s*(?:[).:,]|$)", reply) or re.search(
-        r"(?i)\b(?:option|choice)\s+([a-z])\b", reply
+        r"(?i)\b(?:option|choice)\s+\(?([a-z])\b|\banswer is:?\s+\(?([a-z])\b(?!['\u2019 ]\w)", reply
     )
-    return float(found is not None and found.group(1).upper() == gold.strip().upper())
+    letter = next(filter(None, found.groups()), "") if found else ""
+    return float(letter.upper() == gold.strip().upper())
 
 
 def yes_no(gold: str, prediction: str, answer_format: str) -> float:
