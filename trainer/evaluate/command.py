@@ -58,6 +58,19 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     model.add_argument("--model-name", default="", help="name under which the endpoint serves the model")
     model.add_argument("--key-env", default="OPENAI_API_KEY", help="environment variable with the endpoint's API key")
     model.add_argument("--concurrency", type=int, default=8, help="requests at a time")
+    model.add_argument(
+        "--pages-dir",
+        type=Path,
+        metavar="DIR",
+        help="endpoint: write pages there and send file:// URLs (vLLM: serve with --allowed-local-media-path DIR);"
+        " default: pages are sent as base64",
+    )
+    model.add_argument("--pages-url", default="", metavar="URL", help="what the endpoint calls --pages-dir, if not so")
+    model.add_argument(
+        "--prefill",
+        action="store_true",
+        help="endpoint: send the beginning of the reply that a suite prescribes (vLLM, SGLang: continue_final_message)",
+    )
     model.add_argument("--device", default="auto", help="transformers: cpu, cuda, or auto")
     model.add_argument("--dtype", default="auto", help="transformers: float32, bfloat16, or auto")
     video = parser.add_argument_group("videos", "frames are pages (needs mmprolong[video])")
@@ -175,8 +188,13 @@ def open_backend(options: argparse.Namespace, folder: Path) -> Backend:
 
         if not options.model_name:
             raise SettingsError("--model-name: needed with an endpoint: the name under which it serves the model")
+        from .backends.page_files import PageFiles
+
+        if options.pages_url and not options.pages_dir:
+            raise SettingsError("--pages-url: needs --pages-dir, the folder of that URL on this machine")
+        files = PageFiles(options.pages_dir, options.pages_url) if options.pages_dir else None
         endpoint = Endpoint(options.model_name, model, options.key_env)
-        return HttpBackend(endpoint, folder, max(1, options.concurrency))
+        return HttpBackend(endpoint, folder, max(1, options.concurrency), page_files=files, prefill=options.prefill)
     if Path(model).is_dir():
         from .backends.local import LocalBackend
 
