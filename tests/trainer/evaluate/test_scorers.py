@@ -69,6 +69,13 @@ def test_published_scorers_give_the_measured_values(
         ("count-sum", "[1, 2]", "[2, 1]", "List", 1),
         ("positions", "[1, 2]", "[1, 3]", "List", 0.5),
         ("contains-all", '["4317", "8825"]', "it is 8825", "List", 0.5),
+        ("class-number", "17", "label: 17", "Integer", 1),
+        ("class-number", "17", "Of 20 classes it is 17.", "Integer", 1),
+        ("class-number", "17", "label: 3, not 17", "Integer", 0),
+        ("class-number", "17", "none", "Integer", 0),
+        ("class-number", "17", "9" * 5000, "Integer", 0),
+        ("rouge-lsum", "the cats sat on the mat.\nThey slept.", "a cat sat on a mat", "String", 4 / 7),
+        ("rouge-lsum", "same words", "same words", "String", 1),
         ("transcription", "Annual  Report\n2024", "annual report 2024", "String", 1),
     ],
 )

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
+from typing import Any
+
+from mmprolong_data.errors import missing_extra
 
 from .text import final_answer, parse_list, word_f1, words_of
 
@@ -60,6 +64,31 @@ def contains_all(gold: str, prediction: str, answer_format: str) -> float:
     """VTCBench's ``containsAll``: share of the right answers that stand in the reply, case ignored."""
     wanted = alternatives(gold)
     return sum(answer.lower() in prediction.lower() for answer in wanted) / len(wanted)
+
+
+def class_number(gold: str, prediction: str, answer_format: str) -> float:
+    """MMLongBench's ``cls_acc``: the number behind ``label:``, else the last one in the reply, is the right class."""
+    found = re.search(r"(?i)label:\s*([0-9]+)", prediction)
+    numbers = [found.group(1)] if found else re.findall(r"[0-9]+", prediction)
+    return float(bool(numbers) and numbers[-1].lstrip("0") == gold.strip().lstrip("0"))
+
+
+def rouge_lsum(gold: str, prediction: str, answer_format: str) -> float:
+    """ROUGE-Lsum, F1 with Porter stems (Lin 2004): the longest common subsequences of lines, by ``rouge-score``.
+
+    Raises:
+        MMProLongError: the package is missing.
+    """
+    return max(float(_rouge().score(answer, prediction)["rougeLsum"].fmeasure) for answer in alternatives(gold))
+
+
+@functools.lru_cache(maxsize=1)
+def _rouge() -> Any:
+    try:
+        from rouge_score.rouge_scorer import RougeScorer
+    except ImportError:
+        raise missing_extra("rouge-score", "evaluate") from None
+    return RougeScorer(["rougeLsum"], use_stemmer=True)
 
 
 def alternatives(gold: str) -> list[str]:
