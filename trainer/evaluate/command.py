@@ -252,7 +252,9 @@ def _compare(options: argparse.Namespace, output: Console) -> int:
         table.add_row(
             row["name"], f"{row['n']:,}", *figures, f"{row['low']:+.1f} to {row['high']:+.1f}", row["verdict"]
         )
-    output.print(f"A: {comparison['a']['model']} ({first})\nB: {comparison['b']['model']} ({second})", highlight=False)
+    for side, folder in (("a", first), ("b", second)):
+        counts = ", ".join(f"{name} {count:,}" for name, count in comparison[side]["counts"].items())
+        output.print(f"{side.upper()}: {comparison[side]['model']} ({folder}): {counts}", highlight=False, markup=False)
     output.print(table)
     for note in comparison["notes"]:
         output.print(note, style="yellow", highlight=False)

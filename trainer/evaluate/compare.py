@@ -13,7 +13,7 @@ from .items import length_name
 from .report import read_summary, render
 from .scoring import Scored, read_scores
 from .statistics import estimate
-from .summary import Rules, headline_of, strata_of
+from .summary import Rules, counts_of, headline_of, strata_of
 
 COMPARISON_NAME = "comparison.html"
 
@@ -67,8 +67,8 @@ def compare(a: Path, b: Path) -> dict[str, Any]:
     if scorers[0] != scorers[1]:
         notes.append(f"The runs were scored by different rules: {', '.join(scorers[0])} and {', '.join(scorers[1])}.")
     return {
-        "a": {"folder": str(a), "model": runs[0]["model"]},
-        "b": {"folder": str(b), "model": runs[1]["model"]},
+        "a": {"folder": str(a), "model": runs[0]["model"], "counts": counts_of([row for row, _ in pairs])},
+        "b": {"folder": str(b), "model": runs[1]["model"], "counts": counts_of([row for _, row in pairs])},
         "suite": runs[0]["suite"],
         "overall": _rows(["overall"], lambda row: row.key in headline, pairs, rules.macro, constant=True)[0],
         "lengths": _rows(lengths, lambda row: row.length, pairs, rules.macro) if lengths != [0] else [],
