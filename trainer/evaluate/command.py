@@ -109,7 +109,7 @@ def _evaluate(options: argparse.Namespace, output: Console) -> int:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from .backends.local import LocalBackend
-    from .evaluation import evaluate
+    from .evaluation import claim, evaluate
     from .items import parse_lengths
     from .report import REPORT_NAME
     from .suites import choose, open_suite
@@ -127,6 +127,7 @@ def _evaluate(options: argparse.Namespace, output: Console) -> int:
     columns = (TextColumn("items"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[failed]}"))
     with contextlib.ExitStack() as stack:
         stack.callback(backend.close)
+        claim(folder, suite, backend)
         judge = _open_judge(options, folder)
         if judge is not None:
             stack.callback(judge.close)
@@ -272,10 +273,10 @@ def _print(output: Console, summary: dict[str, Any]) -> None:
     run = summary["run"]
     # Narrow enough for 80 columns.
     columns = ("", "score (95 %)", "chance", "n", "n_empty", "n_error", "n_judge_failed")
-    title = f"{run['suite']}: {run['model']}"
-    table = Table(*columns, title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    title = Text(f"{run['suite']}: {run['model']}")
+    table = Table(*columns, title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=0, pad_edge=False)
     for column in table.columns[1:]:
-        column.justify = "right"
+        column.justify, column.no_wrap = "right", True
 
     def add(rows: Sequence[dict[str, Any]]) -> None:
         for row in rows:

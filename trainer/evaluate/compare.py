@@ -10,7 +10,7 @@ from typing import Any
 from mmprolong_data.errors import MMProLongError
 
 from .items import length_name
-from .report import read_summary, render
+from .report import read_summary, render, write_text
 from .scoring import Scored, read_scores
 from .statistics import estimate
 from .summary import Rules, counts_of, headline_of, strata_of
@@ -82,9 +82,7 @@ def compare(a: Path, b: Path) -> dict[str, Any]:
 def write_comparison(path: Path, comparison: dict[str, Any]) -> None:
     """Write the comparison as one HTML page."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(render("compare.html.j2", comparison=comparison), encoding="utf-8")
-    temporary.replace(path)
+    write_text(path, render("compare.html.j2", comparison=comparison))
 
 
 def difference_of(name: str, pairs: Sequence[tuple[Scored, Scored]], macro: str) -> Difference:

@@ -35,9 +35,9 @@ def write_report(folder: Path, summary: Mapping[str, Any], misses: Sequence[Mapp
         summary: From ``summary.summarize``, with ``run``: what was asked of whom.
         misses: From ``misses_of``.
     """
-    _write(folder / SUMMARY_NAME, json.dumps(summary, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+    write_text(folder / SUMMARY_NAME, json.dumps(summary, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
     page = render("report.html.j2", summary=summary, misses=misses, paper=PAPER.get(summary["run"]["suite"], []))
-    _write(folder / REPORT_NAME, page)
+    write_text(folder / REPORT_NAME, page)
     return folder / REPORT_NAME
 
 
@@ -107,7 +107,8 @@ def _short(text: str) -> str:
     return text if len(text) <= SHOWN else text[:SHOWN] + " ..."
 
 
-def _write(path: Path, text: str) -> None:
+def write_text(path: Path, text: str) -> None:
+    """Write a file under a temporary name first: nobody ever sees half of it."""
     temporary = path.with_name(path.name + ".tmp")
     temporary.write_text(text, encoding="utf-8", errors="replace")
     temporary.replace(path)
