@@ -14,6 +14,9 @@ IMAGE = None
 
 Part = str | None
 
+Picture = bytes | memoryview
+"""An encoded picture; a view where copying it would take longer than reading it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Item:
@@ -43,7 +46,7 @@ class Item:
     task: str
     parts: tuple[Part, ...]
     pages: tuple[str, ...]
-    load: Callable[[], Sequence[bytes]] = field(compare=False, repr=False)
+    load: Callable[[], Sequence[Picture]] = field(compare=False, repr=False)
     question: str
     answer: str
     answer_format: str = "String"

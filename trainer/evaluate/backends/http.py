@@ -12,7 +12,7 @@ from typing import Any
 
 from mmprolong_data.llm import LLM, Endpoint, EndpointError, Image, LLMService, Reply, Request, Unanswered
 
-from ..items import IMAGE, Item
+from ..items import IMAGE, Item, Picture
 from .base import Output
 from .page_files import PageFiles
 
@@ -120,7 +120,7 @@ class _LazyPages:
     def __init__(self, item: Item, files: PageFiles | None) -> None:
         self._item, self._files = item, files
         self._lock = threading.Lock()
-        self._pages: Sequence[bytes] | None = None
+        self._pages: Sequence[Picture] | None = None
 
     def image(self, number: int) -> Image:
         """Page ``number`` as part of a request."""
@@ -138,10 +138,10 @@ class _LazyPages:
         return self._files.put(jpeg) if self._files else jpeg
 
 
-def as_jpeg(data: bytes) -> bytes:
+def as_jpeg(data: Picture) -> bytes:
     """A JPEG as it is; any other picture as JPEG of high quality."""
-    if data.startswith(b"\xff\xd8"):
-        return data
+    if data[:2] == b"\xff\xd8":
+        return bytes(data)
     from PIL import Image as Picture
 
     output = io.BytesIO()

@@ -15,6 +15,8 @@ from mmprolong_data.errors import FormatError
 from mmprolong_data.index import IndexRow
 from mmprolong_data.shards import read_sample
 
+from ..items import Picture
+
 OPEN = 32
 """Shards that stay open."""
 
@@ -28,8 +30,8 @@ class ShardPages:
         self._lock = threading.Lock()
         self._open: OrderedDict[str, _Shard] = OrderedDict()
 
-    def read(self, row: IndexRow) -> Sequence[bytes]:
-        """The pages of the sample that an index row points to.
+    def read(self, row: IndexRow) -> Sequence[Picture]:
+        """The pages of the sample that an index row points to; views that keep all of its pages in memory.
 
         Raises:
             FormatError: the shard is missing or damaged, or another sample stands there; names the shard.
@@ -56,7 +58,7 @@ class ShardPages:
 
 
 class _Shard:
-    """An open Parquet shard. It is mapped into memory: pages are copied once, not three times."""
+    """An open Parquet shard. It is mapped into memory: pages are copied once, not four times."""
 
     def __init__(self, path: Path) -> None:
         with path.open("rb") as file:
@@ -64,11 +66,11 @@ class _Shard:
         self._file = pq.ParquetFile(pa.BufferReader(pa.py_buffer(self._map)))
         self._lock = threading.Lock()
 
-    def read(self, row: int) -> tuple[str, list[bytes]]:
+    def read(self, row: int) -> tuple[str, list[Picture]]:
         """Key and pages of the sample in row group ``row``."""
         with self._lock:  # a reader of pyarrow serves one thread at a time
             group = self._file.read_row_group(row, columns=["id", "images"], use_threads=False)
             # What was read stays in the system's cache; it need not count as ours as well.
             self._map.madvise(mmap.MADV_DONTNEED)
         pages = group["images"].chunk(0).flatten().field("bytes")
-        return group["id"][0].as_py(), [page.as_py() for page in pages]
+        return group["id"][0].as_py(), [memoryview(page.as_buffer()).cast("B").toreadonly() for page in pages]

@@ -82,7 +82,7 @@ class Source:
         if doc_id in self._pages:
             self._pages.move_to_end(doc_id)
             return self._pages[doc_id]
-        pages = list(self._shards.read(self._first[doc_id]))
+        pages = list(map(bytes, self._shards.read(self._first[doc_id])))
         self._pages[doc_id] = pages
         self._held += sum(map(len, pages))
         while self._held > CACHE_BYTES and len(self._pages) > 1:
