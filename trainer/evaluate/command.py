@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from .backends.base import Backend
     from .judge import LLMJudge
+    from .readers.frames import Sampling
 
 DESCRIPTION = """Ask a model every question of a suite, score its replies, and write one report.
 Run the same command again to go on after an interruption: nothing that was answered is asked twice."""
@@ -40,7 +41,9 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--suite", help="probe, mmlongbench, mmlongbench-doc, longdocurl, slidevqa, mm-niah, vtcbench ..."
+        "--suite",
+        help="probe, mmlongbench, mmlongbench-doc, longdocurl, slidevqa, mm-niah, vtcbench, video-mme, mlvu or"
+        " longvideobench",
     )
     parser.add_argument("--data", type=Path, metavar="DIR", help="the suite's files as its authors publish them")
     parser.add_argument("--model", help="who answers; see below")
@@ -55,8 +58,25 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     model.add_argument("--model-name", default="", help="name under which the endpoint serves the model")
     model.add_argument("--key-env", default="OPENAI_API_KEY", help="environment variable with the endpoint's API key")
     model.add_argument("--concurrency", type=int, default=8, help="requests at a time")
+    model.add_argument(
+        "--pages-dir",
+        type=Path,
+        metavar="DIR",
+        help="endpoint: write pages there and send file:// URLs (vLLM: serve with --allowed-local-media-path DIR);"
+        " default: pages are sent as base64",
+    )
+    model.add_argument("--pages-url", default="", metavar="URL", help="what the endpoint calls --pages-dir, if not so")
+    model.add_argument(
+        "--prefill",
+        action="store_true",
+        help="endpoint: send the beginning of the reply that a suite prescribes (vLLM, SGLang: continue_final_message)",
+    )
     model.add_argument("--device", default="auto", help="transformers: cpu, cuda, or auto")
     model.add_argument("--dtype", default="auto", help="transformers: float32, bfloat16, or auto")
+    video = parser.add_argument_group("videos", "frames are pages (needs mmprolong[video])")
+    video.add_argument("--video-fps", type=float, metavar="N", help="frames a second (default: 1)")
+    video.add_argument("--video-frames", type=int, metavar="N", help="most frames of a video (default: 768)")
+    video.add_argument("--video-tokens", type=int, metavar="N", help="most tokens of all its frames (default: 24576)")
     scoring = parser.add_argument_group("scoring")
     scoring.add_argument("--scorer", default="", help="one rule for all items, instead of each item's own")
     scoring.add_argument("--compat", action="store_true", help="the published rules of the suite, to reproduce figures")
@@ -90,7 +110,8 @@ def _evaluate(options: argparse.Namespace, output: Console) -> int:
     from .suites import choose, open_suite
 
     tasks = [task.strip() for task in options.tasks.split(",") if task.strip()]
-    suite = choose(open_suite(options.suite, options.data), parse_lengths(options.lengths), tasks, options.limit)
+    suite = open_suite(options.suite, options.data, _sampling(options))
+    suite = choose(suite, parse_lengths(options.lengths), tasks, options.limit)
     name = options.model_name or options.model
     folder = options.out or Path("evaluation") / f"{options.suite}-{re.sub(r'[^A-Za-z0-9.]+', '-', name).strip('-')}"
     errors = Console(stderr=True)
@@ -132,6 +153,15 @@ def _evaluate(options: argparse.Namespace, output: Console) -> int:
     return 0
 
 
+def _sampling(options: argparse.Namespace) -> Sampling | None:
+    """Which frames of videos are shown, if the command line says it."""
+    from .readers.frames import Sampling
+
+    given = {"fps": options.video_fps, "max_frames": options.video_frames, "max_tokens": options.video_tokens}
+    given = {name: value for name, value in given.items() if value is not None}
+    return Sampling(**given) if given else None
+
+
 def open_backend(options: argparse.Namespace, folder: Path) -> Backend:
     """Who ``--model`` names.
 
@@ -158,8 +188,13 @@ def open_backend(options: argparse.Namespace, folder: Path) -> Backend:
 
         if not options.model_name:
             raise SettingsError("--model-name: needed with an endpoint: the name under which it serves the model")
+        from .backends.page_files import PageFiles
+
+        if options.pages_url and not options.pages_dir:
+            raise SettingsError("--pages-url: needs --pages-dir, the folder of that URL on this machine")
+        files = PageFiles(options.pages_dir, options.pages_url) if options.pages_dir else None
         endpoint = Endpoint(options.model_name, model, options.key_env)
-        return HttpBackend(endpoint, folder, max(1, options.concurrency))
+        return HttpBackend(endpoint, folder, max(1, options.concurrency), page_files=files, prefill=options.prefill)
     if Path(model).is_dir():
         from .backends.local import LocalBackend
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from .backends.base import Backend
 from .items import Suite, length_name
+from .published_results import beside_the_paper
 from .report import misses_of, write_report
 from .results import Result, ResultStore
 from .runner import Progress, answer_all
@@ -95,6 +96,7 @@ def report_on(
         "judge": judge_label,
         "notes": [*suite.notes, *([_NO_JUDGE] if compat and suite.judged and judge is None else [])],
         "overall_means": means,
+        "beside": beside_the_paper(suite.name, scored, rules),
     }
     if "f1" in summary:
         run["f1"] = summary.pop("f1")
