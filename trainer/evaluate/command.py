@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from .backends.base import Backend
+    from .items import Item
     from .judge import LLMJudge
     from .readers.frames import Sampling
 
@@ -21,7 +24,8 @@ DESCRIPTION = """Ask a model every question of a suite, score its replies, and w
 Run the same command again to go on after an interruption: nothing that was answered is asked twice."""
 EPILOG = """models:
   http://HOST:PORT/v1      any OpenAI-compatible endpoint (vLLM, SGLang), with --model-name
-  DIR                      a model folder, with transformers (needs mmprolong[train])
+  DIR                      a model folder, with transformers (needs mmprolong[train]); several processes share prompts
+                           that are too long for one: torchrun --nproc-per-node 4 -m mmprolong_data.cli evaluate ...
   oracle, constant:TEXT, every-second-page, replay:FILE
                            no model: to prove a suite, or to score replies made elsewhere
 
@@ -104,7 +108,8 @@ def _evaluate(options: argparse.Namespace, output: Console) -> int:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from .evaluation import evaluate
+    from .backends.local import LocalBackend
+    from .evaluation import claim, evaluate
     from .items import parse_lengths
     from .report import REPORT_NAME
     from .suites import choose, open_suite
@@ -115,30 +120,35 @@ def _evaluate(options: argparse.Namespace, output: Console) -> int:
     name = options.model_name or options.model
     folder = options.out or Path("evaluation") / f"{options.suite}-{re.sub(r'[^A-Za-z0-9.]+', '-', name).strip('-')}"
     errors = Console(stderr=True)
-    backend = open_backend(options, folder)
-    judge = _open_judge(options, folder)
+    backend = open_backend(options, folder, suite.items)
+    if isinstance(backend, LocalBackend) and not backend.leads:
+        backend.serve()
+        return 0
     columns = (TextColumn("items"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[failed]}"))
-    try:
-        with Progress(*columns, TimeRemainingColumn(), console=errors, disable=not errors.is_terminal) as bar:
-            task = bar.add_task("items", total=len(suite.items), failed="")
-
-            def on_progress(done: int, total: int, failed: int) -> None:
-                bar.update(task, completed=done, total=total, failed=f"{failed} without a reply" if failed else "")
-
-            evaluation = evaluate(
-                suite,
-                backend,
-                folder,
-                scorer=options.scorer,
-                compat=options.compat,
-                judge=judge,
-                judge_label=judge.label if judge else "",
-                progress=on_progress,
-            )
-    finally:
-        backend.close()
+    with contextlib.ExitStack() as stack:
+        stack.callback(backend.close)
+        claim(folder, suite, backend)
+        judge = _open_judge(options, folder)
         if judge is not None:
-            judge.close()
+            stack.callback(judge.close)
+        bar = stack.enter_context(
+            Progress(*columns, TimeRemainingColumn(), console=errors, disable=not errors.is_terminal)
+        )
+        task = bar.add_task("items", total=len(suite.items), failed="")
+
+        def on_progress(done: int, total: int, failed: int) -> None:
+            bar.update(task, completed=done, total=total, failed=f"{failed} without a reply" if failed else "")
+
+        evaluation = evaluate(
+            suite,
+            backend,
+            folder,
+            scorer=options.scorer,
+            compat=options.compat,
+            judge=judge,
+            judge_label=judge.label if judge else "",
+            progress=on_progress,
+        )
     _print(output, evaluation.summary)
     output.print(f"Report: {folder / REPORT_NAME}", highlight=False, soft_wrap=True)
     failed = [result for result in evaluation.results if result.error]
@@ -162,16 +172,21 @@ def _sampling(options: argparse.Namespace) -> Sampling | None:
     return Sampling(**given) if given else None
 
 
-def open_backend(options: argparse.Namespace, folder: Path) -> Backend:
-    """Who ``--model`` names.
+def open_backend(options: argparse.Namespace, folder: Path, items: Sequence[Item]) -> Backend:
+    """Who ``--model`` names; ``items`` are what will be asked.
 
     Raises:
         SettingsError: nobody.
         MMProLongError: the model folder or the endpoint cannot be used.
     """
     from .backends import scripted
+    from .backends.local import LocalBackend
 
     model: str = options.model
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not Path(model).is_dir():
+        raise SettingsError(
+            f"--model {model}: torchrun is for model folders. Remedy: run mmprolong evaluate without it"
+        )
     kind, _, rest = model.partition(":")
     if model == "oracle":
         return scripted.oracle()
@@ -196,9 +211,7 @@ def open_backend(options: argparse.Namespace, folder: Path) -> Backend:
         endpoint = Endpoint(options.model_name, model, options.key_env)
         return HttpBackend(endpoint, folder, max(1, options.concurrency), page_files=files, prefill=options.prefill)
     if Path(model).is_dir():
-        from .backends.local import LocalBackend
-
-        return LocalBackend(Path(model), options.device, options.dtype)
+        return LocalBackend(Path(model), options.device, options.dtype, items)
     raise SettingsError(f"--model {model}: neither a URL nor a model folder. See: mmprolong evaluate --help")
 
 
@@ -240,7 +253,9 @@ def _compare(options: argparse.Namespace, output: Console) -> int:
         table.add_row(
             row["name"], f"{row['n']:,}", *figures, f"{row['low']:+.1f} to {row['high']:+.1f}", row["verdict"]
         )
-    output.print(f"A: {comparison['a']['model']} ({first})\nB: {comparison['b']['model']} ({second})", highlight=False)
+    for side, folder in (("a", first), ("b", second)):
+        counts = ", ".join(f"{name} {count:,}" for name, count in comparison[side]["counts"].items())
+        output.print(f"{side.upper()}: {comparison[side]['model']} ({folder}): {counts}", highlight=False, markup=False)
     output.print(table)
     for note in comparison["notes"]:
         output.print(note, style="yellow", highlight=False)
@@ -258,10 +273,10 @@ def _print(output: Console, summary: dict[str, Any]) -> None:
     run = summary["run"]
     # Narrow enough for 80 columns.
     columns = ("", "score (95 %)", "chance", "n", "n_empty", "n_error", "n_judge_failed")
-    title = f"{run['suite']}: {run['model']}"
-    table = Table(*columns, title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    title = Text(f"{run['suite']}: {run['model']}")
+    table = Table(*columns, title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=0, pad_edge=False)
     for column in table.columns[1:]:
-        column.justify = "right"
+        column.justify, column.no_wrap = "right", True
 
     def add(rows: Sequence[dict[str, Any]]) -> None:
         for row in rows:

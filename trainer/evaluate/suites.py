@@ -63,8 +63,10 @@ def choose(suite: Suite, lengths: Sequence[int] = (), tasks: Sequence[str] = (),
         limit: Keep so many of each task at each length, drawn by a hash of their keys; 0: all.
 
     Raises:
-        SettingsError: nothing is left; says what there is.
+        SettingsError: a limit below 0, or nothing is left; says what there is.
     """
+    if limit < 0:
+        raise SettingsError(f"--limit {limit}: must be 0 (all) or more")
     items = [
         item for item in suite.items if (not lengths or item.length in lengths) and (not tasks or item.task in tasks)
     ]

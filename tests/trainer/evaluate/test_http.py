@@ -85,6 +85,20 @@ def test_empty_and_refused_replies_are_counted_and_nothing_is_asked_until_it_loo
         assert server.books.requests == 12
 
 
+def test_what_a_server_refused_is_asked_again_by_the_next_run(tmp_path: Path) -> None:
+    suite = Suite("s", [Item("q", "t", (IMAGE, "q"), ("p",), lambda: [b"\xff\xd8"], "q", "7", "Integer")])
+    behaviour = Behaviour(refuse=lambda body: "the context is too long")
+    scores = []
+    with LLMServer(lambda body: "7", behaviour) as server:
+        for small in (True, True, False, False):
+            behaviour.refuse = lambda body, small=small: "the context is too long" if small else ""  # type: ignore[misc]
+            backend = HttpBackend(Endpoint("tiny", server.url), tmp_path)
+            scores.append(evaluate(suite, backend, tmp_path).summary["overall"]["score"])
+            backend.close()
+        assert server.books.requests == 3
+    assert scores == [0, 0, 100, 100]
+
+
 def test_faults_of_the_network_cost_nothing_but_time(data: Path, tmp_path: Path) -> None:
     suite = open_suite("probe", data)
     behaviour = Behaviour(fault_rate=0.4, faults=("429", "500", "cut", "html"), most_faults=2)

@@ -92,7 +92,7 @@ class HttpBackend:
             about=item.key,
         )
         try:
-            reply: Reply = self._service.run(self._service.client.ask(request))
+            reply = self._ask(request)
         except EndpointError:
             raise
         except Unanswered as error:
@@ -100,6 +100,14 @@ class HttpBackend:
         if reply.failure == "no_json":  # nothing but white space
             return Output("")
         return Output("", f"{reply.failure}: {reply.detail}") if reply.failure else Output(str(reply.value))
+
+    def _ask(self, request: Request) -> Reply:
+        """The reply; a refusal by an earlier run is asked anew: its server may have been too small for the prompt."""
+        while True:
+            reply: Reply = self._service.run(self._service.client.ask(request))
+            if not (reply.cached and reply.failure == "refused"):
+                return reply
+            request = replace(request, number=request.number + 1)
 
     def close(self) -> None:
         """See ``Backend``."""
