@@ -75,13 +75,8 @@ def curate(
         pool: Children that do it.
         on_progress: Called with (documents done, documents in all).
     """
-    verdicts: Verdicts = {}
-    languages = set(recipe.filters.languages)
     rows = inventory.select(["path", "name", "language"]).take(pa.array(candidates.rows, pa.int64()))
-    if languages:
-        for doc_id, language in zip(candidates.doc_ids, rows["language"].to_pylist(), strict=True):
-            if (language or "und") not in languages:
-                verdicts[doc_id] = "language", language or "und"
+    verdicts = _other_languages(candidates.doc_ids, rows["language"].to_pylist(), recipe.filters)
     if not needs_survey(recipe):
         return Curation(verdicts, [], "", [])
     index = ""
@@ -93,30 +88,19 @@ def curate(
         index = str(made.write(workspace.root))
     every = zip(candidates.doc_ids, rows["path"].to_pylist(), rows["name"].to_pylist(), strict=True)
     wanted = [entry for entry in every if entry[0] not in verdicts]
-    payload = {
-        "near": recipe.dedup.near,
-        "forms": recipe.filters.max_forms < 1,
-        "spam": sorted(recipe.filters.spam_words) if recipe.filters.max_spam < 1 else [],
-        "benchmarks": index,
-    }
     entries = []
-    for (doc_id, _, name), found in zip(
-        wanted, _survey(wanted, payload, recipe, workspace, pool, on_progress), strict=True
-    ):
-        verdict = (found["reason"], found["detail"]) if found.get("reason") else _judge(found, recipe.filters)
-        if verdict is None and found["contamination"]:
-            verdict = "contaminated", found["contamination"]
+    surveyed = _survey(wanted, _payload(recipe, index), recipe, workspace, pool, on_progress)
+    for (doc_id, _, name), found in zip(wanted, surveyed, strict=True):
+        verdict = _judge(found, recipe.filters)
         if verdict is not None:
             verdicts[doc_id] = verdict
         else:
             own = signature(found["signature"]) if found["signature"] else None
             entries.append(Entry(doc_id, name, own, found["shingles"], found["pages"]))
     repeated = count_repeated(entries)
-    if recipe.filters.max_repeated < 1:
-        for doc_id, share in repeated.shares.items():
-            if share > recipe.filters.max_repeated:
-                verdicts[doc_id] = "repeated_pages", f"{share:.0%} of its pages"
-    clusters = []
+    for doc_id, share in repeated.shares.items():
+        if share > recipe.filters.max_repeated:
+            verdicts[doc_id] = "repeated_pages", f"{share:.0%} of its pages"
     if recipe.dedup.near:
         left = [entry for entry in entries if entry.doc_id not in verdicts]
         clusters = find_clusters(left, recipe.dedup.threshold)
@@ -132,7 +116,26 @@ def curate(
     return Curation(verdicts, benchmarks, Path(index).name if index else "", notes)
 
 
+def _other_languages(doc_ids: Sequence[str], languages: Sequence[str | None], filters: Filters) -> Verdicts:
+    wanted = set(filters.languages)
+    pairs = zip(doc_ids, (language or "und" for language in languages), strict=True)
+    return {doc_id: ("language", language) for doc_id, language in pairs if wanted and language not in wanted}
+
+
+def _payload(recipe: Recipe, index: str) -> dict[str, Any]:
+    """What the children that look at a document are told. ``index``: path of what to compare it with, or ""."""
+    return {
+        "near": recipe.dedup.near,
+        "forms": recipe.filters.max_forms < 1,
+        "spam": sorted(recipe.filters.spam_words) if recipe.filters.max_spam < 1 else [],
+        "benchmarks": index,
+    }
+
+
 def _judge(found: dict[str, Any], filters: Filters) -> tuple[str, str] | None:
+    """Why a document is left out by what was found in it alone; None if it is not."""
+    if found.get("reason"):
+        return found["reason"], found["detail"]
     pages = max(1, len(found["pages"]) // 8)
     words, blank, forms = found["words"], found["blank"], found["form_pages"]
     if words < filters.min_words * pages:
@@ -143,6 +146,8 @@ def _judge(found: dict[str, Any], filters: Filters) -> tuple[str, str] | None:
         return "spam", f"{found['spam']} of {words} words"
     if forms > filters.max_forms * pages:
         return "form", f"{forms} of {pages} pages"
+    if found["contamination"]:
+        return "contaminated", found["contamination"]
     return None
 
 

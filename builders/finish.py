@@ -58,96 +58,114 @@ def finish(
         raise MMProLongError(f"No document gave a sample ({listing}). See {workspace.root} for the details")
     begin_publication(workspace, packed, without, containers)
     shards = final_shards(workspace, sidecars, containers)
+    # All that is the same in both containers.
+    common = Manifest(
+        format_version=FORMAT_VERSION,
+        dataset_version=recipe.version,
+        container="",
+        recipe=recipe.content(),
+        recipe_hash=recipe.hash(),
+        tools=workspace.begun_tools(),
+        shards=[],
+        indexes={},
+        documents=_document_counts(fates, plan),
+        samples={},
+        tokens={},
+        shortfalls=_shortfalls(sidecars),
+        rejected=_rejected(sidecars),
+    )
     manifests = []
     for container in containers:
         root = dataset_root(workspace.out, container, containers)
         own = [shard for shard in shards if shard.container == container]
-        manifests.append(_publish(workspace, root, container, own, fates, sidecars, recipe, plan.benchmarks))
+        manifests.append(_publish(root, own, fates, replace(common, container=container)))
     return manifests
 
 
-def _publish(
-    workspace: Workspace,
-    root: Path,
-    container: str,
-    shards: list[FinalShard],
-    fates: _Fates,
-    sidecars: Mapping[int, dict[str, Any]],
-    recipe: Recipe,
-    benchmarks: list[dict[str, Any]],
-) -> Manifest:
-    samples: dict[str, dict[str, int]] = {}
-    tokens: dict[str, dict[str, int]] = {}
-    entries = []
-    names: set[str] = set()
+def _document_counts(fates: _Fates, plan: Plan) -> dict[str, Any]:
+    left_out = fates.count()
+    counts = {
+        "found": fates.found,
+        "used": fates.found - sum(left_out.values()),
+        "left_out": dict(sorted(left_out.items())),
+    }
+    return counts | ({"decontaminated_against": plan.benchmarks} if plan.benchmarks else {})
+
+
+def _shortfalls(sidecars: Mapping[int, dict[str, Any]]) -> dict[str, dict[str, int]]:
+    """Config -> reason -> documents that are used but give it no sample."""
+    counts: dict[str, Counter[str]] = {}
+    for sidecar in sidecars.values():
+        for reasons in sidecar["shortfalls"].values():
+            for config, reason in reasons.items():
+                counts.setdefault(config, Counter())[reason] += 1
+    return {config: dict(sorted(own.items())) for config, own in sorted(counts.items())}
+
+
+def _rejected(sidecars: Mapping[int, dict[str, Any]]) -> dict[str, dict[str, int]]:
+    """Config -> check -> candidates that did not pass it."""
+    counts: dict[str, Counter[str]] = {}
+    for sidecar in sidecars.values():
+        for config, checks in sidecar.get("rejected", {}).items():
+            counts.setdefault(config, Counter()).update(checks)
+    return {config: dict(sorted(own.items())) for config, own in sorted(counts.items())}
+
+
+def _publish(root: Path, shards: list[FinalShard], fates: _Fates, common: Manifest) -> Manifest:
+    """Make the dataset of one container: shards, indexes, document table, card and, last, the manifest."""
     for shard in shards:
         shard.target.parent.mkdir(parents=True, exist_ok=True)
         if shard.made.exists():
             shard.made.replace(shard.target)
-        names.add(shard.name)
-        info = shard.info
-        for table, amount in ((samples, info["samples"]), (tokens, info["tokens"])):
-            counts = table.setdefault(shard.config, {})
-            counts[shard.split] = counts.get(shard.split, 0) + amount
-        entries.append(
-            {"config": shard.config, "split": shard.split, "name": shard.name}
-            | {key: info[key] for key in ("sha256", "bytes", "samples", "tokens")}
-        )
-    indexes = {}
-    for config, splits in samples.items():
-        for split in splits:
-            rows = [
-                replace(row, shard=shard.name)
-                for shard in shards
-                if (shard.config, shard.split) == (config, split)
-                for row in slice_index(shard.made.parent, container, config)
-            ]
-            path = root / "index" / f"{config}-{split}.parquet"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_index(path, rows)
-            indexes[f"index/{path.name}"] = file_sha256(path)
+    indexes = _write_indexes(root, shards, common.container)
     with atomic_stream(root / DOCUMENTS_FILE) as stream:
         fates.write(stream)
     indexes[DOCUMENTS_FILE] = file_sha256(root / DOCUMENTS_FILE)
-
-    left_out = fates.count()
-    found = fates.found
-    shortfalls: dict[str, Counter[str]] = {}
-    for sidecar in sidecars.values():
-        for reasons in sidecar["shortfalls"].values():
-            for config, reason in reasons.items():
-                shortfalls.setdefault(config, Counter())[reason] += 1
-    rejected: dict[str, Counter[str]] = {}
-    for sidecar in sidecars.values():
-        for config, checks in sidecar.get("rejected", {}).items():
-            rejected.setdefault(config, Counter()).update(checks)
-    manifest = Manifest(
-        format_version=FORMAT_VERSION,
-        dataset_version=recipe.version,
-        container=container,
-        recipe=recipe.content(),
-        recipe_hash=recipe.hash(),
-        tools=workspace.begun_tools(),
-        shards=entries,
+    kept = ("sha256", "bytes", "samples", "tokens")
+    manifest = replace(
+        common,
+        shards=[
+            {"config": shard.config, "split": shard.split, "name": shard.name} | {key: shard.info[key] for key in kept}
+            for shard in shards
+        ],
         indexes=indexes,
-        documents={
-            "found": found,
-            "used": found - sum(left_out.values()),
-            "left_out": dict(sorted(left_out.items())),
-            **({"decontaminated_against": benchmarks} if benchmarks else {}),
-        },
-        samples=samples,
-        tokens=tokens,
-        shortfalls={config: dict(sorted(counts.items())) for config, counts in sorted(shortfalls.items())},
-        rejected={config: dict(sorted(counts.items())) for config, counts in sorted(rejected.items())},
+        samples=_sums(shards, "samples"),
+        tokens=_sums(shards, "tokens"),
     )
     manifest = _as_published(root, manifest)
     write_card(root, manifest)
+    names = {shard.name for shard in shards}
     for path in sorted(root.glob("data/*/*")):  # left by a build that was begun and never finished
         if path.relative_to(root).as_posix() not in names:
             path.unlink()
     write_manifest(root, manifest)
     return manifest
+
+
+def _sums(shards: list[FinalShard], what: str) -> dict[str, dict[str, int]]:
+    """Config -> split -> sum over its shards."""
+    sums: dict[str, dict[str, int]] = {}
+    for shard in shards:
+        own = sums.setdefault(shard.config, {})
+        own[shard.split] = own.get(shard.split, 0) + shard.info[what]
+    return sums
+
+
+def _write_indexes(root: Path, shards: list[FinalShard], container: str) -> dict[str, str]:
+    """Write the index of every config and split. Returns name -> SHA-256."""
+    groups: dict[tuple[str, str], list[FinalShard]] = {}
+    for shard in shards:
+        groups.setdefault((shard.config, shard.split), []).append(shard)
+    hashes = {}
+    for (config, split), own in groups.items():
+        rows = [
+            replace(row, shard=shard.name) for shard in own for row in slice_index(shard.made.parent, container, config)
+        ]
+        path = root / "index" / f"{config}-{split}.parquet"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_index(path, rows)
+        hashes[f"index/{path.name}"] = file_sha256(path)
+    return hashes
 
 
 def _as_published(root: Path, manifest: Manifest) -> Manifest:

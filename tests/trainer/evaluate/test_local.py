@@ -78,7 +78,7 @@ def test_greedy_replies_are_those_of_transformers(qwen2_5: Path) -> None:
     produced = reference.generate(
         input_ids=torch.from_numpy(encoded.ids)[None],
         attention_mask=torch.ones(1, len(encoded), dtype=torch.int64),
-        pixel_values=generator.model._normalize(torch.from_numpy(pixels), torch.float32),
+        pixel_values=generator.model.normalize(torch.from_numpy(pixels), torch.float32),
         image_grid_thw=torch.from_numpy(grid),
         mm_token_type_ids=torch.from_numpy(encoded.is_image.astype("int32"))[None],
         max_new_tokens=10,
