@@ -28,7 +28,7 @@ from .places import (
     TableFact,
     Term,
 )
-from .text import fold, plain_text
+from .text import MONTHS, fold, plain_text
 
 _LEADER = re.compile(r"(?:[.·…‥]\s?){4,}\s*\S{0,8}\s*\Z")
 _SPECIAL_ROLES = ("contents", "index", "references")
@@ -45,9 +45,21 @@ _NO_TITLE = re.compile(
 )
 
 
+_DAY = re.compile(rf"\d{{1,2}}(?:st|nd|rd|th|er|\.)?\s+(?:{MONTHS})\.?\b", re.IGNORECASE)
+"""``14 February 2003`` is a date below a title, no section 14."""
+
+
 def _names_section(title: str) -> bool:
     """Whether a title is one heading, as a reader would quote it."""
-    return plain_text(title) and _NO_TITLE.search(title.strip()) is None
+    return plain_text(title) and _NO_TITLE.search(title.strip()) is None and not _DAY.match(title.strip())
+
+
+SMALLEST_LINE = 4.0
+"""Points from line to line below which nobody reads a page at 144 dpi: a page shown as a picture on another page."""
+
+
+def _too_small(block: Block) -> bool:
+    return (block.box[3] - block.box[1]) / max(len(block.lines), 1) < SMALLEST_LINE
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +115,11 @@ class FactIndex:
         return frozenset(pages)
 
     def body(self) -> Iterator[tuple[int, int, Block]]:
-        """(page, position, block) of all blocks of usable pages but running headers and footers."""
+        """(page, position, block) of all blocks of usable pages but running lines and what is too small to read."""
         for page in self.document.pages:
             if page.number in self.usable:
                 for position, block in enumerate(page.blocks):
-                    if block.kind not in ("header", "footer"):
+                    if block.kind not in ("header", "footer") and not _too_small(block):
                         yield page.number, position, block
 
     @cached_property
