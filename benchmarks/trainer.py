@@ -131,7 +131,7 @@ def one_step(kind: str, tokens: int, folder: str) -> None:
     ids = torch.from_numpy(encoded.ids)
     labels = torch.full_like(ids, -100)
     labels[1:] = torch.from_numpy(encoded.targets[:-1])
-    values = PackedModel(reference, 8)._normalize(torch.from_numpy(pixels), torch.float32)
+    values = PackedModel(reference, 8).normalize(torch.from_numpy(pixels), torch.float32)
     item = {
         "input_ids": ids[None], "labels": labels[None], "pixel_values": values,
         "image_grid_thw": torch.from_numpy(grid), "mm_token_type_ids": torch.from_numpy(encoded.is_image)[None].int(),

@@ -21,9 +21,8 @@ class Document:
 
     Attributes:
         encoded: Tokens, targets, positions.
-        pixels: uint8 [patches, C * p * p] in 2 x 2 merge-block order; None: ``pages`` are decoded when it is known
-        which ones
-            this rank needs.
+        pixels: uint8 [patches, p * p * C] in 2 x 2 merge-block order; None: ``pages`` are decoded when it is known
+            which ones this rank needs.
         grid_thw: [pages, 3] patches of each page.
         group: Which of the logged losses it counts to.
         key: The sample's id; empty for a filler, which counts nowhere.
@@ -47,7 +46,7 @@ class RankBatch:
         position_ids: [4, 1, S / P]: positions in the document, then M-RoPE's three.
         cu_seqlens: int32 [documents + 1] bounds over the whole pack; padding is a document of its own.
         longest: Longest document.
-        pixels: uint8 [patches, C * p * p] of the pages this rank encodes; a blank page where it has none.
+        pixels: uint8 [patches, p * p * C] of the pages this rank encodes; a blank page where it has none.
         grid_thw: [pages, 3] of them.
         slots: [k] places in this rank's part that take page features.
         owned: ``owned[i][j]``: feature rows that rank i makes and rank j needs.

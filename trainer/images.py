@@ -12,11 +12,13 @@ import simplejpeg
 from PIL import Image
 
 from mmprolong_data.errors import FormatError
-from mmprolong_data.patches import MAX_SOURCE_PIXELS, decode_page, page_grid
+from mmprolong_data.patches import MAX_SOURCE_PIXELS, Layout, decode_page, page_grid
 from mmprolong_data.vision import FACTOR, MAX_PIXELS, smart_resize
 
 Pixels = npt.NDArray[np.uint8]
 Page = bytes | memoryview
+LAYOUT: Layout = "hwc"
+"""Order of the bytes of a patch in this package, from the loader on; ``PixelNormalizer`` turns it into the model's."""
 
 
 class PageDecoder:
@@ -48,7 +50,7 @@ class PageDecoder:
         return grid
 
     def decode(self, pages: Sequence[Page], grid: npt.NDArray[np.int64], where: str) -> Pixels:
-        """Patches of the pages one behind the other: uint8 ``[patches, 3 * p * p]``, merge block by merge block.
+        """Patches of the pages one behind the other: uint8 ``[patches, p * p * 3]``, merge block by merge block.
 
         Raises:
             FormatError: a page is damaged; starts with ``where``.
@@ -79,7 +81,7 @@ class PageDecoder:
 
     def _decode_page(self, page: Page, out: Pixels, grid: npt.NDArray[np.int64]) -> None:
         if self._stored_size and _is_jpeg(page):
-            decode_page(page, out)
+            decode_page(page, out, LAYOUT)
             return
         image = Image.open(io.BytesIO(page)).convert("RGB")
         height, width = int(grid[1]) * self.patch_size, int(grid[2]) * self.patch_size
@@ -89,7 +91,7 @@ class PageDecoder:
         blocks = np.asarray(image).reshape(
             height // (merge * patch), merge, patch, width // (merge * patch), merge, patch, 3
         )
-        out.reshape(len(out), 3, patch, patch)[...] = blocks.transpose(0, 3, 1, 4, 6, 2, 5).reshape(-1, 3, patch, patch)
+        out.reshape(len(out), patch, patch, 3)[...] = blocks.transpose(0, 3, 1, 4, 2, 5, 6).reshape(-1, patch, patch, 3)
 
 
 def _is_jpeg(page: Page) -> bool:

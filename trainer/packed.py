@@ -10,11 +10,8 @@ from torch import Tensor, nn
 
 from .batch import RankBatch
 from .loss import cross_entropy_sums
+from .pixels import PixelNormalizer
 from .ulysses import repartition
-
-PIXEL_MEAN = {14: (0.48145466, 0.4578275, 0.40821073), 16: (0.5, 0.5, 0.5)}
-PIXEL_STD = {14: (0.26862954, 0.26130258, 0.27577711), 16: (0.5, 0.5, 0.5)}
-"""Patch size -> normalisation, of the released ``preprocessor_config.json`` of Qwen2.5-VL and Qwen3-VL."""
 
 
 class PackedModel(nn.Module):
@@ -35,11 +32,8 @@ class PackedModel(nn.Module):
         super().__init__()
         self.model = model
         self._chunk, self._groups, self._sequence_group = loss_chunk, num_groups, sequence_group
-        vision: Any = model.config.vision_config  # type: ignore[union-attr]
-        self._temporal = int(vision.temporal_patch_size)
-        self._channels = int(vision.in_channels)
-        mean, std = (torch.tensor(table[vision.patch_size]) for table in (PIXEL_MEAN, PIXEL_STD))
-        self._mean, self._std = 255.0 * mean, 255.0 * std
+        config: Any = model.config
+        self.normalize = PixelNormalizer(config.vision_config)
 
     def forward(self, batch: RankBatch) -> tuple[Tensor, Tensor]:
         """The summed cross-entropy of this rank's part of the pack, and the sums of each group (without gradient)."""
@@ -86,7 +80,7 @@ class PackedModel(nn.Module):
         visual: Any = self.model.model.visual  # type: ignore[union-attr]
         trained = any(parameter.requires_grad for parameter in visual.parameters())
         with torch.set_grad_enabled(trained and torch.is_grad_enabled()):
-            output = visual(self._normalize(batch.pixels, dtype), grid_thw=batch.grid_thw)
+            output = visual(self.normalize(batch.pixels, dtype), grid_thw=batch.grid_thw)
         features = [output.pooler_output, *(getattr(output, "deepstack_features", None) or [])]
         results = []
         for rows in features:
@@ -95,10 +89,3 @@ class PackedModel(nn.Module):
                 kept = repartition(kept, batch.owned, self._sequence_group)
             results.append(kept.to(dtype))
         return results
-
-    def _normalize(self, pixels: Tensor, dtype: torch.dtype) -> Tensor:
-        """uint8 patches [N, C * p * p] -> normalised [N, C * T * p * p]; a page's frames are copies of one another."""
-        patches = pixels.view(len(pixels), self._channels, 1, -1).float()
-        shape = (1, self._channels, 1, 1)
-        patches = (patches - self._mean.to(pixels.device).view(shape)) / self._std.to(pixels.device).view(shape)
-        return patches.expand(-1, -1, self._temporal, -1).reshape(len(pixels), -1).to(dtype)

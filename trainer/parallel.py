@@ -87,8 +87,8 @@ def start_world(sp: int) -> World:
     )
 
 
-def check_heads(text_config: Any, sp: int) -> None:
-    """Check that the heads can be spread over the processes that share a pack.
+def check_heads(text_config: Any, sp: int, setting: str = "config: parallel.sp") -> None:
+    """Check that the heads can be spread over the processes that share a pack; ``setting`` says how many they are.
 
     Raises:
         SettingsError: they cannot.
@@ -96,9 +96,7 @@ def check_heads(text_config: Any, sp: int) -> None:
     heads, kv = text_config.num_attention_heads, text_config.num_key_value_heads
     if heads % sp or (kv % sp and sp % kv):
         fit = [n for n in range(1, heads + 1) if heads % n == 0 and (kv % n == 0 or n % kv == 0)]
-        raise SettingsError(
-            f"config: parallel.sp = {sp}: the model has {heads} query and {kv} key/value heads: use one of {fit}"
-        )
+        raise SettingsError(f"{setting} = {sp}: the model has {heads} query and {kv} key/value heads: use one of {fit}")
 
 
 def shard(root: nn.Module, units: Sequence[nn.Module], mesh: DeviceMesh, compute: torch.dtype, offload: bool) -> None:

@@ -13,7 +13,7 @@ from .batch import Document
 from .config import TrainConfig
 from .data import PackSource, group_of
 from .encode import ChatEncoder
-from .images import PageDecoder
+from .images import LAYOUT, PageDecoder
 from .parallel import World
 from .short_context import MixedSource, ShortContextPacks
 
@@ -169,6 +169,7 @@ def open_source(config: TrainConfig, folder: Path, model_config: Any, decoder: P
         packs_per_step=config.packs_per_step(),
         # Whole pages are decoded by the loader only where this rank needs all of them, at the size they are stored in.
         pixels="patches" if world.sp == 1 and decoder.patch_size == 14 else "jpeg",
+        layout=LAYOUT,
         threads=data.threads,
         on_error=data.on_error,
     )

@@ -112,7 +112,7 @@ def open_connection(base_url: str, key_env: str, concurrency: int) -> AsyncOpenA
 
 
 async def wire_messages(request: Request) -> list[dict[str, Any]]:
-    """The request's messages as they are sent: images are made now, as data URLs."""
+    """The request's messages as they are sent: images are made now, as data URLs unless they bring their own."""
     images = [part for _, parts in request.messages for part in parts if isinstance(part, Image)]
     loaded = iter(await asyncio.gather(*(image.load() for image in images)))
     messages: list[dict[str, Any]] = []
@@ -126,7 +126,8 @@ async def wire_messages(request: Request) -> list[dict[str, Any]]:
             if isinstance(part, str):
                 content.append({"type": "text", "text": part})
             else:
-                url = "data:image/jpeg;base64," + base64.b64encode(next(loaded)).decode()
+                page = next(loaded)
+                url = page if isinstance(page, str) else "data:image/jpeg;base64," + base64.b64encode(page).decode()
                 content.append({"type": "image_url", "image_url": {"url": url}})
         messages.append({"role": role, "content": content})
     return messages

@@ -81,12 +81,12 @@ class Image:
     Attributes:
         content: Plain values that determine its bytes, such as PDF hash, page, size, quality and renderer version: they
             stand for the picture in the content key.
-        load: Makes the JPEG.
+        load: Makes the JPEG, or gives the URL under which the endpoint finds it.
         tokens: About how many tokens it takes; for ``--max-cost`` only.
     """
 
     content: Mapping[str, Any]
-    load: Callable[[], Awaitable[bytes]] = field(compare=False)
+    load: Callable[[], Awaitable[bytes | str]] = field(compare=False)
     tokens: int = 2500
 
 

@@ -69,7 +69,7 @@ def reference_loss(reference: Any, document: Document) -> torch.Tensor:
     arguments: dict[str, Any] = {}
     if len(document.grid_thw):
         arguments = {
-            "pixel_values": PackedModel(reference, 16)._normalize(torch.from_numpy(document.pixels), torch.float32),
+            "pixel_values": PackedModel(reference, 16).normalize(torch.from_numpy(document.pixels), torch.float32),
             "image_grid_thw": torch.from_numpy(document.grid_thw),
             "mm_token_type_ids": torch.from_numpy(document.encoded.is_image.astype(np.int32))[None],
         }

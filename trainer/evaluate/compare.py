@@ -10,10 +10,10 @@ from typing import Any
 from mmprolong_data.errors import MMProLongError
 
 from .items import length_name
-from .report import read_summary, render
+from .report import read_summary, render, write_text
 from .scoring import Scored, read_scores
 from .statistics import estimate
-from .summary import Rules, headline_of, strata_of
+from .summary import Rules, counts_of, headline_of, strata_of
 
 COMPARISON_NAME = "comparison.html"
 
@@ -67,8 +67,8 @@ def compare(a: Path, b: Path) -> dict[str, Any]:
     if scorers[0] != scorers[1]:
         notes.append(f"The runs were scored by different rules: {', '.join(scorers[0])} and {', '.join(scorers[1])}.")
     return {
-        "a": {"folder": str(a), "model": runs[0]["model"]},
-        "b": {"folder": str(b), "model": runs[1]["model"]},
+        "a": {"folder": str(a), "model": runs[0]["model"], "counts": counts_of([row for row, _ in pairs])},
+        "b": {"folder": str(b), "model": runs[1]["model"], "counts": counts_of([row for _, row in pairs])},
         "suite": runs[0]["suite"],
         "overall": _rows(["overall"], lambda row: row.key in headline, pairs, rules.macro, constant=True)[0],
         "lengths": _rows(lengths, lambda row: row.length, pairs, rules.macro) if lengths != [0] else [],
@@ -82,9 +82,7 @@ def compare(a: Path, b: Path) -> dict[str, Any]:
 def write_comparison(path: Path, comparison: dict[str, Any]) -> None:
     """Write the comparison as one HTML page."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(render("compare.html.j2", comparison=comparison), encoding="utf-8")
-    temporary.replace(path)
+    write_text(path, render("compare.html.j2", comparison=comparison))
 
 
 def difference_of(name: str, pairs: Sequence[tuple[Scored, Scored]], macro: str) -> Difference:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mmprolong_data.errors import FormatError, MMProLongError, SettingsError
+
 from .backends.base import Backend
 from .items import Suite, length_name
-from .report import misses_of, write_report
+from .published_results import beside_the_paper
+from .report import misses_of, write_report, write_text
 from .results import Result, ResultStore
 from .runner import Progress, answer_all
 from .scoring import Judge, Scored, score_all, write_scores
@@ -22,6 +26,10 @@ _MEANS = {
     "families": "Overall: the mean over families of the mean over their tasks.",
 }
 _NO_JUDGE = "The published scores are a judge's; these are not (--judge)."
+
+
+RUN_NAME = "run.json"
+"""What a folder was begun with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +73,34 @@ def evaluate(
         return report_on(suite, results, backend, folder, scorer, compat, judge, judge_label)
 
 
+def claim(folder: Path, suite: Suite, backend: Backend) -> None:
+    """Note what a folder is for, before the first reply; refuse one that was begun with something else.
+
+    Some of the items, another scorer or a judge are no other evaluation: replies are kept and scored anew.
+
+    Raises:
+        SettingsError: another suite, other data, or other settings of the model; says which.
+        MMProLongError: the folder cannot be written.
+    """
+    run = {"suite": suite.name, "digest": suite.digest, **backend.settings()}
+    path = folder / RUN_NAME
+    try:
+        known = json.loads(path.read_bytes())
+        differs = [name for name in sorted({*known, *run}) if known.get(name) != run.get(name)]
+    except FileNotFoundError:
+        differs = []
+    except (OSError, ValueError, TypeError) as error:
+        raise FormatError(f"{path}: damaged ({error}). Remedy: another --out, or remove {folder}") from None
+    if differs:
+        told = "; ".join(f"{name}: {known.get(name)!r}, now {run.get(name)!r}" for name in differs)
+        raise SettingsError(f"{folder}: was begun with other settings ({told}). Remedy: another --out")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_text(path, json.dumps(run, sort_keys=True, ensure_ascii=False) + "\n")
+    except OSError as error:
+        raise MMProLongError(f"{folder}: cannot be written: {error.strerror}") from None
+
+
 def report_on(
     suite: Suite,
     results: Sequence[Result],
@@ -95,6 +131,7 @@ def report_on(
         "judge": judge_label,
         "notes": [*suite.notes, *([_NO_JUDGE] if compat and suite.judged and judge is None else [])],
         "overall_means": means,
+        "beside": beside_the_paper(suite.name, scored, rules),
     }
     if "f1" in summary:
         run["f1"] = summary.pop("f1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -12,8 +13,8 @@ import jinja2
 
 from mmprolong_data.errors import FormatError
 
-from .charts import heat, legend, lines_by_length
-from .items import Item
+from . import charts
+from .items import Item, length_name
 from .published_results import PAPER
 from .results import Result
 from .scoring import Scored
@@ -34,9 +35,9 @@ def write_report(folder: Path, summary: Mapping[str, Any], misses: Sequence[Mapp
         summary: From ``summary.summarize``, with ``run``: what was asked of whom.
         misses: From ``misses_of``.
     """
-    _write(folder / SUMMARY_NAME, json.dumps(summary, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+    write_text(folder / SUMMARY_NAME, json.dumps(summary, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
     page = render("report.html.j2", summary=summary, misses=misses, paper=PAPER.get(summary["run"]["suite"], []))
-    _write(folder / REPORT_NAME, page)
+    write_text(folder / REPORT_NAME, page)
     return folder / REPORT_NAME
 
 
@@ -60,19 +61,25 @@ def read_summary(folder: Path) -> dict[str, Any]:
 
 
 def misses_of(items: Sequence[Item], results: Sequence[Result], scored: Sequence[Scored]) -> list[dict[str, Any]]:
-    """Some replies that scored low: spread over tasks and lengths, always the same ones."""
-    wrong = [n for n, row in enumerate(scored) if row.score < 0.5 and row.status in ("ok", "empty")]
-    seen: dict[tuple[str, int], int] = {}
-    ranked = []
-    for n in wrong:
-        cell = (scored[n].task, scored[n].length)
-        seen[cell] = seen.get(cell, 0) + 1
-        ranked.append((seen[cell], n))
-    chosen = [n for _, n in sorted(ranked)[:MISSES]]
+    """Some replies that scored low: spread over tasks, lengths and questions; always the same ones."""
+    left = [n for n, row in enumerate(scored) if row.score < 0.5 and row.status in ("ok", "empty")]
+    shown: Counter[tuple[str, object]] = Counter()
+    chosen: list[int] = []
+
+    def kinds(n: int) -> list[tuple[str, object]]:
+        row = scored[n]
+        return [("task", row.task), ("question", items[n].question), ("cell", (row.task, row.length))]
+
+    while left and len(chosen) < MISSES:
+        best = min(left, key=lambda n: ([shown[kind] for kind in kinds(n)], n))
+        left.remove(best)
+        chosen.append(best)
+        shown.update(kinds(best))
     return [
         {
             "task": items[n].task,
-            "key": items[n].key,
+            "length": length_name(items[n].length),
+            "depth": "-" if items[n].depth is None else f"{100 * (items[n].depth or 0.0):.0f} %",
             "question": _short(items[n].question),
             "answer": _short(items[n].answer),
             "reply": _short(results[n].output) or "(empty)",
@@ -91,7 +98,8 @@ def render(template: str, **values: Any) -> str:
         lstrip_blocks=True,
         loader=jinja2.FunctionLoader(lambda name: resources.files(__package__).joinpath(name).read_text("utf-8")),
     )
-    environment.globals.update(heat=heat, lines_by_length=lines_by_length, legend=legend)
+    names = ("heat", "lines_by_length", "lines_of_two", "line_chart", "interval_bar", "bar_limit")
+    environment.globals.update({name: getattr(charts, name) for name in names})
     return environment.get_template(template).render(**values)
 
 
@@ -99,7 +107,8 @@ def _short(text: str) -> str:
     return text if len(text) <= SHOWN else text[:SHOWN] + " ..."
 
 
-def _write(path: Path, text: str) -> None:
+def write_text(path: Path, text: str) -> None:
+    """Write a file under a temporary name first: nobody ever sees half of it."""
     temporary = path.with_name(path.name + ".tmp")
     temporary.write_text(text, encoding="utf-8", errors="replace")
     temporary.replace(path)

@@ -6,9 +6,10 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
+from mmprolong_data.errors import FormatError
 from mmprolong_data.settings import fingerprint
 
-from .backends.base import Backend
+from .backends.base import Backend, Output
 from .items import Item
 from .results import Result, ResultStore
 
@@ -25,7 +26,8 @@ def answer_all(
     """The reply to every item, in the order of the items.
 
     Items that were answered in an earlier run under the same settings are not asked again; those that ended in an error
-    are. At most ``backend.concurrency`` items are in memory at a time.
+    are. A page or video that cannot be read is such an error. At most ``backend.concurrency`` items are in memory at a
+    time.
 
     Raises:
         MMProLongError: the backend cannot be used at all; replies so far are kept.
@@ -46,7 +48,10 @@ def answer_all(
     def ask(number: int) -> tuple[int, Result]:
         item = items[number]
         begun = time.perf_counter()
-        output = backend.answer(item)
+        try:
+            output = backend.answer(item)
+        except FormatError as error:  # a damaged page costs the question that shows it
+            output = Output("", str(error))
         seconds = round(time.perf_counter() - begun, 3)
         return number, Result(item.key, asked[number], settings, output.text, output.error, seconds)
 

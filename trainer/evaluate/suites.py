@@ -12,6 +12,7 @@ from mmprolong_data.errors import MMProLongError, SettingsError
 
 from .items import Item, Suite, length_name
 from .probe.compose import stable_int
+from .readers.frames import Sampling
 
 READERS = {
     "probe": ("probe", "read_probe"),
@@ -21,12 +22,20 @@ READERS = {
     "slidevqa": ("documents", "read_slidevqa"),
     "mm-niah": ("needles", "read_mm_niah"),
     "vtcbench": ("needles", "read_vtcbench"),
+    "video-mme": ("videos", "read_video_mme"),
+    "mlvu": ("videos", "read_mlvu"),
+    "longvideobench": ("videos", "read_longvideobench"),
 }
 """Suite -> module of ``readers`` and function (folder or file) -> Suite."""
 
 
-def open_suite(name: str, data: Path) -> Suite:
+def open_suite(name: str, data: Path, sampling: Sampling | None = None) -> Suite:
     """Read a suite.
+
+    Args:
+        name: One of ``READERS``.
+        data: Its files.
+        sampling: Which frames of videos are shown; None: as the recipe does.
 
     Raises:
         SettingsError: an unknown name.
@@ -37,8 +46,12 @@ def open_suite(name: str, data: Path) -> Suite:
     if not data.exists():
         raise MMProLongError(f"{data}: no such file or folder. Remedy: --data with what the suite {name} needs")
     module, function = READERS[name]
-    read: Callable[[Path], Suite] = getattr(importlib.import_module(f".readers.{module}", __package__), function)
-    return read(data)
+    read: Callable[..., Suite] = getattr(importlib.import_module(f".readers.{module}", __package__), function)
+    if sampling is None:
+        return read(data)
+    if module != "videos":
+        raise SettingsError(f"--suite {name}: has no videos. Remedy: leave out --video-fps, -frames and -tokens")
+    return read(data, sampling)
 
 
 def choose(suite: Suite, lengths: Sequence[int] = (), tasks: Sequence[str] = (), limit: int = 0) -> Suite:
@@ -50,8 +63,10 @@ def choose(suite: Suite, lengths: Sequence[int] = (), tasks: Sequence[str] = (),
         limit: Keep so many of each task at each length, drawn by a hash of their keys; 0: all.
 
     Raises:
-        SettingsError: nothing is left; says what there is.
+        SettingsError: a limit below 0, or nothing is left; says what there is.
     """
+    if limit < 0:
+        raise SettingsError(f"--limit {limit}: must be 0 (all) or more")
     items = [
         item for item in suite.items if (not lengths or item.length in lengths) and (not tasks or item.task in tasks)
     ]

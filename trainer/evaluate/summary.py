@@ -51,7 +51,6 @@ def row_of(name: str, scored: Sequence[Scored], rules: Rules, macro: str = "item
         macro: How cells are weighted.
     """
     counted = [row for row in scored if not (rules.drops_empty and row.status == "empty")]
-    statuses = Counter(row.status for row in scored)
     if not scored:
         return None
     if counted:
@@ -61,8 +60,13 @@ def row_of(name: str, scored: Sequence[Scored], rules: Rules, macro: str = "item
     else:
         values = [0.0] * 4
     score, low, high, chance = (round(value, 4) for value in values)
-    empty, errors, unjudged = (statuses[status] for status in ("empty", "error", "judge_failed"))
-    return Row(name, len(scored), score, low, high, empty, errors, unjudged, chance)
+    return Row(name=name, score=score, low=low, high=high, chance=chance, **counts_of(scored))
+
+
+def counts_of(scored: Sequence[Scored]) -> dict[str, int]:
+    """How many items there are, and how many of them have no score of their own: ``n``, ``n_empty`` ..."""
+    statuses = Counter(row.status for row in scored)
+    return {"n": len(scored)} | {f"n_{status}": statuses[status] for status in ("empty", "error", "judge_failed")}
 
 
 def strata_of(scored: Sequence[Scored], macro: str, value: Callable[[Scored], float]) -> list[Stratum]:

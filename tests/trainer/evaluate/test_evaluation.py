@@ -157,6 +157,26 @@ def test_replay_says_what_it_cannot_read(tmp_path: Path) -> None:
         replay(tmp_path / "bad.jsonl")
 
 
+def test_a_folder_is_for_one_model_and_one_suite(data: Path, tmp_path: Path) -> None:
+    base = ("evaluate", "--suite", "probe", "--data", data, "--limit", "1", "--out", tmp_path / "out")
+    run(*base, "--model", "oracle")
+    refused = run(*base, "--model", "constant:7", code=2).stderr
+    assert "was begun with other settings (backend: 'oracle', now 'constant:7'). Remedy: another --out" in refused
+    other = ("evaluate", "--suite", "probe", "--data", data.parent / "dataset", "--out", tmp_path / "out")
+    assert "digest: " in run(*other, "--model", "oracle", code=2).stderr
+    run(*base, "--model", "oracle", "--scorer", "em", "--lengths", "2K")  # the same replies, scored anew
+    (tmp_path / "out" / "run.json").write_text("{")
+    assert "run.json: damaged" in run(*base, "--model", "oracle", code=1).stderr
+
+
+def test_replies_from_a_file_that_changed_are_read_anew(tmp_path: Path) -> None:
+    path, suite = tmp_path / "replies.jsonl", choices("AB")
+    for second in "AB":
+        path.write_text(f'{{"id": "q0", "pred": "A"}}\n{{"id": "q1", "pred": "{second}"}}\n')
+        score = evaluate(suite, replay(path), tmp_path / "out").summary["overall"]["score"]
+    assert score == 100
+
+
 def test_comparison_is_paired(tmp_path: Path) -> None:
     suite = choices("ABCD" * 100)
     keys = [item.key for item in suite.items]
@@ -193,6 +213,8 @@ def test_choice_of_items(data: Path) -> None:
     assert {(item.length, item.task) for item in some.items} == {(2048, "reasoning"), (2048, "ocr_needle")}
     with pytest.raises(SettingsError, match="the lengths 2K, 4K and the tasks"):
         choose(suite, lengths=[77])
+    with pytest.raises(SettingsError, match="--limit -1"):
+        choose(suite, limit=-1)
 
 
 def test_an_ordinary_dataset_is_a_suite_too(data: Path, tmp_path: Path) -> None:

@@ -8,9 +8,11 @@ import json
 import signal
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import pytest
 from mmprolong_trainer.evaluate.backends.http import HttpBackend, as_jpeg
+from mmprolong_trainer.evaluate.backends.page_files import PageFiles
 from mmprolong_trainer.evaluate.backends.scripted import Scripted
 from mmprolong_trainer.evaluate.evaluation import evaluate
 from mmprolong_trainer.evaluate.items import IMAGE, Item, Suite
@@ -23,7 +25,7 @@ from support.builds import interrupt_when, run
 from support.held_out import write_held_out
 from support.llm_server import Behaviour, LLMServer, text_of
 
-from mmprolong_data.errors import MMProLongError
+from mmprolong_data.errors import FormatError, MMProLongError
 from mmprolong_data.llm import Endpoint, EndpointError
 
 
@@ -83,6 +85,20 @@ def test_empty_and_refused_replies_are_counted_and_nothing_is_asked_until_it_loo
         assert server.books.requests == 12
 
 
+def test_what_a_server_refused_is_asked_again_by_the_next_run(tmp_path: Path) -> None:
+    suite = Suite("s", [Item("q", "t", (IMAGE, "q"), ("p",), lambda: [b"\xff\xd8"], "q", "7", "Integer")])
+    behaviour = Behaviour(refuse=lambda body: "the context is too long")
+    scores = []
+    with LLMServer(lambda body: "7", behaviour) as server:
+        for small in (True, True, False, False):
+            behaviour.refuse = lambda body, small=small: "the context is too long" if small else ""  # type: ignore[misc]
+            backend = HttpBackend(Endpoint("tiny", server.url), tmp_path)
+            scores.append(evaluate(suite, backend, tmp_path).summary["overall"]["score"])
+            backend.close()
+        assert server.books.requests == 3
+    assert scores == [0, 0, 100, 100]
+
+
 def test_faults_of_the_network_cost_nothing_but_time(data: Path, tmp_path: Path) -> None:
     suite = open_suite("probe", data)
     behaviour = Behaviour(fault_rate=0.4, faults=("429", "500", "cut", "html"), most_faults=2)
@@ -127,6 +143,85 @@ def test_ctrl_c_does_not_wait_for_the_model(data: Path, tmp_path: Path) -> None:
         code, errors = interrupt_when(started, *arguments, "--out", tmp_path, with_signal=signal.SIGINT)
     assert code == 130
     assert "run the same command again" in errors
+
+
+def page_urls(bodies: list[Any]) -> list[str]:
+    content = [part for body in bodies for message in body["messages"] for part in message["content"]]
+    return [part["image_url"]["url"] for part in content if isinstance(part, dict) and part["type"] == "image_url"]
+
+
+def test_pages_as_files_are_written_once_and_are_the_pages(data: Path, tmp_path: Path) -> None:
+    suite = open_suite("probe", data)
+    folder = tmp_path / "pages of all"
+    read: list[bytes] = []
+
+    def brain(body: Any) -> str:  # a server that may read local files
+        for url in page_urls([body]):
+            assert url.startswith("file:///")
+            read.append(Path(unquote(urlsplit(url).path)).read_bytes())
+        return str(brain_of(answers(data))(body))
+
+    with LLMServer(brain, keep_bodies=True) as server:
+        for out in ("a", "b"):
+            backend = HttpBackend(Endpoint("tiny", server.url), tmp_path / out, page_files=PageFiles(folder))
+            assert evaluate(suite, backend, tmp_path / out).summary["overall"]["score"] == 100
+            backend.close()
+            written = {path: path.stat().st_mtime_ns for path in folder.rglob("*.jpg")}
+            if out == "a":
+                first = written
+        assert written == first
+    pages = [page for item in suite.items for page in item.load()]
+    assert {path.read_bytes() for path in written} == set(pages) == set(read)
+    assert len(written) < len(pages)  # pages that samples share
+    assert len(read) == 2 * len(pages)
+    assert not list(folder.rglob("*.tmp"))
+
+
+def test_how_pages_travel_decides_no_reply(data: Path, tmp_path: Path) -> None:
+    base = ("evaluate", "--suite", "probe", "--data", data, "--limit", "1", "--out", tmp_path / "out")
+    with LLMServer(lambda body: "7", keep_bodies=True) as server:
+        base = (*base, "--model", server.url, "--model-name", "tiny")
+        run(*base, "--pages-dir", tmp_path / "pages", "--pages-url", "https://pages.example/x/")
+        assert all(url.startswith("https://pages.example/x/") for url in page_urls(server.books.bodies))
+        asked = server.books.requests
+        run(*base)
+        assert server.books.requests == asked
+        assert "--pages-url: needs --pages-dir" in run(*base, "--pages-url", "file:///x", code=2).stderr
+        wrong = run(*base, "--pages-dir", tmp_path, "--pages-url", "ftp://x", code=2)
+        assert "must begin with file://" in wrong.stderr
+
+
+def test_a_prescribed_beginning_is_sent_for_the_model_to_go_on_from(tmp_path: Path) -> None:
+    def item(key: str, prefill: str) -> Item:
+        return Item(key, "t", (IMAGE, key), ("p",), lambda: [b"\xff\xd8"], key, "7", "Integer", prefill=prefill)
+
+    suite = Suite("s", [item("with", "Answer:"), item("without", "")])
+    with LLMServer(lambda body: "7", keep_bodies=True) as server:
+        for prefill in (False, True):
+            backend = HttpBackend(Endpoint("tiny", server.url), tmp_path, prefill=prefill)
+            assert evaluate(suite, backend, tmp_path).summary["overall"]["score"] == 100
+            backend.close()
+        plain, sent = server.books.bodies[:2], server.books.bodies[2:]
+    assert all([message["role"] for message in body["messages"]] == ["user"] for body in plain)
+    [body] = sent  # the other question is the same as before: its reply is in the ledger
+    assert body["messages"][1] == {"role": "assistant", "content": "Answer:"}
+    assert (body["add_generation_prompt"], body["continue_final_message"]) == (False, True)
+
+
+def test_a_damaged_page_costs_its_question(tmp_path: Path) -> None:
+    def broken() -> list[bytes]:
+        raise FormatError("page-7.jpg: damaged")
+
+    items = [
+        Item(f"q{n}", "t", (IMAGE, f"q{n}"), ("p",), broken if n == 1 else lambda: [b"\xff\xd8"], "?", "7", "Integer")
+        for n in range(3)
+    ]
+    with LLMServer(lambda body: "7") as server:
+        backend = HttpBackend(Endpoint("tiny", server.url), tmp_path)
+        evaluation = evaluate(Suite("s", items), backend, tmp_path)
+        backend.close()
+        assert server.books.requests == 2
+    assert [result.error for result in evaluation.results] == ["", "page-7.jpg: damaged", ""]
 
 
 def test_other_pictures_become_jpeg() -> None:

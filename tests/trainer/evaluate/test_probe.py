@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import io
 import json
+import signal
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from mmprolong_trainer.evaluate.items import length_name, parse_lengths
+from mmprolong_trainer.evaluate.probe import build, finish
 from mmprolong_trainer.evaluate.probe.build import build_probe
 from mmprolong_trainer.evaluate.probe.codes import stamp
 from mmprolong_trainer.evaluate.probe.layout import FILL, Misfit, Pages, cut_size, lay_out, slot_cost
+from mmprolong_trainer.evaluate.probe.pages import ShardPages
 from mmprolong_trainer.evaluate.probe.settings import TASKS, ProbeSettings
 from mmprolong_trainer.evaluate.probe.source import Source, picture_size
 from PIL import Image
-from support.builds import content, run
+from support.builds import content, interrupt_when, run
 from support.held_out import PAGES, write_held_out
 
 from mmprolong_data import chat
-from mmprolong_data.errors import MMProLongError, SettingsError
+from mmprolong_data.errors import FormatError, MMProLongError, SettingsError
 from mmprolong_data.index import read_index
 from mmprolong_data.manifest import read_manifest
 from mmprolong_data.schema import Sample
@@ -166,6 +171,63 @@ def test_an_interrupted_build_is_made_anew(dataset: Path, suite: Path, tmp_path:
     (tmp_path / "a" / ".probe" / "planted_code-00000.parquet.tmp").write_bytes(b"half")
     build_probe(dataset, tmp_path / "a", SETTINGS)
     assert content(tmp_path / "a") == content(suite)
+
+
+class Killed(BaseException):
+    """Stands for the end of the process at a place that no signal would hit on demand."""
+
+
+@pytest.mark.parametrize("step", ["write_index", "write_manifest", "_clear"])
+def test_a_build_that_ended_while_it_finished_is_made_anew(
+    step: str, dataset: Path, suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clear = build._clear
+
+    def kill(*arguments: Any) -> None:
+        if step == "_clear" and not (tmp_path / "a" / "manifest.json").exists():
+            clear(*arguments)  # the one at the begin
+            return
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(build if step == "_clear" else finish, step, kill)
+        with pytest.raises(Killed):
+            build_probe(dataset, tmp_path / "a", SETTINGS)
+    again = build_probe(dataset, tmp_path / "a", SETTINGS)
+    assert again.already_complete == (step == "_clear")
+    assert content(tmp_path / "a") == content(suite)
+    assert not (tmp_path / "a" / ".probe").exists()
+
+
+@pytest.mark.parametrize("seen", [".probe/ocr_needle-00000.parquet", "data"])
+def test_kill_and_the_same_command_again(seen: str, dataset: Path, suite: Path, tmp_path: Path) -> None:
+    arguments = ("build-probe", dataset, "--out", tmp_path / "a", "--lengths", "1K,4K", "--depths", "4")
+    code, _ = interrupt_when(lambda: any((tmp_path / "a").glob(seen)), *arguments)
+    assert code in (-signal.SIGKILL, 0)
+    run(*arguments)
+    assert content(tmp_path / "a") == content(suite)
+    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == ["README.md", "data", "index", "manifest.json"]
+
+
+def test_one_build_at_a_time(dataset: Path, tmp_path: Path) -> None:
+    def second(done: int, total: int) -> None:
+        with pytest.raises(MMProLongError, match="another build-probe is writing here"):
+            build_probe(dataset, tmp_path / "a", SETTINGS)
+
+    build_probe(dataset, tmp_path / "a", replace(SETTINGS, tasks=["reasoning"]), second)
+
+
+def test_pages_are_read_by_many_threads_and_the_wrong_sample_is_refused(dataset: Path, suite: Path) -> None:
+    rows = read_index(suite / "index" / "planted_code-validation.parquet")
+    whole = {s.id: list(s.images) for shard in read_manifest(suite).shards for s in read_shard(suite / shard["name"])}
+    pages = ShardPages(suite)
+    with ThreadPoolExecutor(8) as pool:
+        assert [list(found) for found in pool.map(pages.read, rows * 5)] == [whole[row.key] for row in rows * 5]
+    with pytest.raises(FormatError, match=f"sample {rows[1].key} is not at position 0"):
+        pages.read(replace(rows[1], row=0))
+    for wrong in (replace(rows[0], row=10_000), replace(rows[0], shard="data/none.parquet")):
+        with pytest.raises(FormatError, match=r"\.parquet: sample .* cannot be read .*Remedy: mmprolong verify"):
+            pages.read(wrong)
 
 
 def test_command(dataset: Path, tmp_path: Path) -> None:

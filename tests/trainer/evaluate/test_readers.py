@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -74,8 +75,28 @@ def mmlongbench(root: Path) -> Path:
         "answer": ["Ann", "A."],
     }
     write_lines(root / "vrag" / "infoseek_K64.jsonl", [rag])
-    write_lines(root / "summ" / "gov-report_K64.jsonl", [{"id": 1, "question": "", "answer": ""}])
+    write_lines(root / "other" / "unheard-of_K64.jsonl", [{"id": 1, "question": "", "answer": ""}])
+    many_shot_and_summaries(root)
     return root
+
+
+def many_shot_and_summaries(root: Path) -> None:
+    for name in ("a", "b", "c", "d", "x"):
+        picture(root / "mmlb_image" / "food" / f"{name}.jpg", ord(name))
+    for page in (1, 2):
+        picture(root / "mmlb_image" / "gov" / "gao-12345678901234567" / f"page{page}.jpg", page)
+    rounds = [[{"image": f"food/{name}.jpg", "id": n} for n, name in enumerate(names)] for names in ("ab", "cd")]
+    domain = {"exemplar_list": [rounds, rounds[::-1]], "test_example": [{"image": "food/x.jpg", "answer": 1}]}
+    (root / "ICL").mkdir()
+    (root / "ICL" / "food101_K64.json").write_text(json.dumps({"meals": domain}))
+    summary = [
+        {"section_title": "Why", "paragraphs": ["One.", "Two."]},
+        {"section_title": "What", "paragraphs": ["X."]},
+    ]
+    pages = [f"gov/gao-12345678901234567/page{page}.jpg" for page in (1, 2)]
+    write_lines(root / "summ" / "gov_K64.jsonl", [{"id": 7, "image_list": pages, "summary": summary}])
+    write_lines(root / "summ" / "lexsum_K64.jsonl", [{"id": 8, "image_list": pages, "summary": "A case."}])
+    write_lines(root / "summ" / "gov_claims.jsonl", [{"id": 7, "claims": []}])  # for a judge: no questions
 
 
 def mmlongbench_doc(root: Path) -> Path:
@@ -172,7 +193,7 @@ def vtcbench(root: Path) -> Path:
 
 
 WRITERS: dict[str, tuple[str, Callable[[Path], Path], int]] = {
-    "mmlongbench": ("mmlongbench", mmlongbench, 11),
+    "mmlongbench": ("mmlongbench", mmlongbench, 14),
     "mmlongbench-doc": ("mmlongbench-doc", mmlongbench_doc, 3),
     "longdocurl": ("longdocurl", longdocurl, 2),
     "slidevqa": ("slidevqa", slidevqa, 1),
@@ -212,7 +233,40 @@ def test_mmlongbench_is_asked_as_published(tmp_path: Path) -> None:
     assert find(suite, "mmlongdoc_K64/c").answer_format == "None"
     mc = find(suite, "reasoning-image")
     assert (mc.answer, mc.scorer, mc.chance, len(mc.pages)) == ("B", "choice", 0.25, 5)
-    assert any("gov-report" in note for note in suite.notes)
+    assert any("unheard-of" in note for note in suite.notes)
+    assert {item.groups["category"] for item in suite.items} == {"DocVQA", "NIAH", "VRAG", "ICL", "Summ"}
+
+
+def test_many_shot_and_summaries_are_asked_as_published(tmp_path: Path) -> None:
+    suite = open_suite("mmlongbench", mmlongbench(tmp_path / "a"))
+    shots = find(suite, "food101_K64/meals/0")
+    text = "".join("<P>" if part is None else part for part in shots.parts)
+    assert re.findall(r"<P>\nlabel: (\d)\n\n", text) in ([*"0101"], [*"1010"], [*"0110"], [*"1001"])
+    assert text.endswith("image: <P>")
+    assert shots.pages[-1] == "food/x.jpg"
+    assert {page[5] for page in shots.pages[:2]} in ({"a", "b"}, {"c", "d"})  # round by round
+    assert (shots.answer, shots.prefill, shots.length, shots.chance) == ("1", "label:", 65536, 0.5)
+    again = open_suite("mmlongbench", mmlongbench(tmp_path / "b"))
+    assert [item.fingerprint() for item in again.items] == [item.fingerprint() for item in suite.items]
+    report = find(suite, "gov_K64/7")
+    text = "".join("<P>" if part is None else part for part in report.parts)
+    assert "Document gao-12345678901 (page 1): <P>\n\nDocument gao-12345678901 (page 2): <P>\n\n" in text
+    assert report.answer == "Why:\nOne.\nTwo.\n\nWhat:\nX."
+    assert (report.task, report.prefill, report.max_tokens) == ("gov-report", "Summary:", 384)
+    assert find(suite, "lexsum_K64/8").task == "multi-lexsum"
+
+
+def test_a_damaged_many_shot_file_is_named(tmp_path: Path) -> None:
+    root = mmlongbench(tmp_path)
+    for text in (
+        "[",
+        "[1]",
+        '{"a": {}}',
+        '{"a": {"exemplar_list": [], "test_example": [{"image": "x", "answer": 1}]}}',
+    ):
+        (root / "ICL" / "food101_K64.json").write_text(text)
+        with pytest.raises(FormatError, match=r"food101_K64\.json: not of the published form"):
+            open_suite("mmlongbench", root)
 
 
 def test_mmlongbench_compat_leaves_empty_replies_out(tmp_path: Path) -> None:
@@ -246,12 +300,19 @@ def test_mmlongbench_tsv(tmp_path: Path) -> None:
     assert [(item.length, item.answer_format, item.scorer) for item in suite.items] == [
         (1 << 18, "Integer", "typed"),
         (1 << 18, "String", "yes-no"),
+        (1 << 18, "String", "rouge-lsum"),
     ]
     assert evaluate(suite, oracle(load_pages=True), tmp_path / "out").summary["overall"]["score"] == 100
 
 
 def test_the_papers_table_stands_beside_ours(tmp_path: Path) -> None:
-    evaluate(open_suite("mmlongbench", mmlongbench(tmp_path / "d")), constant("12"), tmp_path / "out")
+    suite = open_suite("mmlongbench", mmlongbench(tmp_path / "d"))
+    summary = evaluate(suite, constant("12"), tmp_path / "out").summary
+    # Its figures are of long-document questions alone: one of three has the answer 12.
+    assert summary["run"]["beside"] == {"n": 6, "overall": 33.3333, "256K": None, "512K": None}
+    assert summary["overall"]["n"] == 14
+    one = open_suite("mmlongbench", tmp_path / "d" / "documentQA" / "mmlongdoc_K64.jsonl")
+    assert evaluate(one, constant("12"), tmp_path / "one").summary["run"]["beside"]["overall"] is None
     page = (tmp_path / "out" / "report.html").read_text()
     assert "Beside the paper" in page
     assert "57.70" in page

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mmprolong_data.errors import FormatError, MMProLongError
+from mmprolong_data.settings import fingerprint
 
 from ..items import Item
 from .base import Output
@@ -20,7 +21,12 @@ class Scripted:
     concurrency = 1
 
     def __init__(
-        self, name: str, reply: Callable[[Item], str | None], load_pages: bool = False, delay: float = 0.0
+        self,
+        name: str,
+        reply: Callable[[Item], str | None],
+        load_pages: bool = False,
+        delay: float = 0.0,
+        content: str = "",
     ) -> None:
         """Make one.
 
@@ -29,13 +35,14 @@ class Scripted:
             reply: None: no reply, an error.
             load_pages: Read every item's pages as a model would have to.
             delay: Seconds that every reply takes.
+            content: Hash of what the replies come from, where it can change under the same name.
         """
         self.name = name
-        self._reply, self._load, self._delay = reply, load_pages, delay
+        self._reply, self._load, self._delay, self._content = reply, load_pages, delay, content
 
     def settings(self) -> dict[str, Any]:
         """See ``Backend``."""
-        return {"backend": self.name}
+        return {"backend": self.name} | ({"content": self._content} if self._content else {})
 
     def answer(self, item: Item) -> Output:
         """See ``Backend``."""
@@ -79,10 +86,10 @@ def replay(path: Path) -> Scripted:
     """
     replies: dict[str, str] = {}
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise MMProLongError(f"{path}: cannot be read: {error}") from None
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
         try:
@@ -95,4 +102,5 @@ def replay(path: Path) -> Scripted:
             ) from None
         if not value.get("error"):
             replies[str(key)] = str(text)
-    return Scripted(f"replay:{path.name}", lambda item: replies.get(item.key))
+    content = fingerprint(sorted(replies.items()))
+    return Scripted(f"replay:{path.name}", lambda item: replies.get(item.key), content=content)

@@ -2,39 +2,33 @@
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
+import fcntl
 import json
+import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from importlib import metadata
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from mmprolong_data.card_yaml import card_metadata
 from mmprolong_data.chat import open_counter
 from mmprolong_data.errors import FormatError, MMProLongError
-from mmprolong_data.index import IndexRow, write_index
-from mmprolong_data.manifest import MANIFEST_NAME, Manifest, read_manifest, write_manifest
-from mmprolong_data.schema import FORMAT_VERSION
+from mmprolong_data.manifest import MANIFEST_NAME, Manifest, read_manifest
 from mmprolong_data.settings import fingerprint, to_plain
-from mmprolong_data.shards import ShardInfo, ShardWriter, open_writer
+from mmprolong_data.shards import ShardWriter, open_writer
 
 from ..items import length_name
-from .codes import can_carry, renderer
+from .codes import can_carry
 from .compose import Composer, Misfit, Question, planted_question, source_question, stable_int
+from .finish import Made, finish
 from .settings import ProbeSettings
 from .source import Source
 
 TRIES = 40
 """Candidates looked at for each sample of a cell before the cell counts as unfillable."""
 WORK = ".probe"
-SPLIT = "validation"
-"""Split of the suite: never anything to train on."""
 
 Progress = Callable[[int, int], None]
 """Called with (samples made, samples planned at most)."""
@@ -47,16 +41,6 @@ class ProbeResult:
     manifest: Manifest
     cells: dict[str, dict[int, int]]
     already_complete: bool = False
-
-
-@dataclass(slots=True)
-class _Made:
-    """Shards of one task, and what went into them."""
-
-    shards: list[ShardInfo]
-    cells: dict[int, int]
-    misfits: Counter[str]
-    documents: Counter[str]
 
 
 def build_probe(
@@ -79,13 +63,21 @@ def build_probe(
     source = Source(root, settings.split)
     recipe = {"probe": to_plain(settings), "dataset": dataset_identity(source.manifest)}
     recipe_hash = fingerprint(recipe)
-    known = _existing(out, recipe_hash)
-    if known is not None:
-        return ProbeResult(known, _cells_of(known), True)
+    with _held(out):
+        known = _existing(out, recipe_hash)
+        if known is not None:
+            _clear(out)  # left by a process that ended right after its manifest
+            return ProbeResult(known, _cells_of(known), True)
+        return _build(source, out, settings, recipe, recipe_hash, progress)
+
+
+def _build(
+    source: Source, out: Path, settings: ProbeSettings, recipe: dict[str, Any], recipe_hash: str, progress: Progress
+) -> ProbeResult:
     composer = Composer(source, settings, open_counter(settings.tokenizer))
+    _clear(out)
     work = out / WORK
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
+    work.mkdir()
     total = len(settings.tasks) * len(settings.lengths) * settings.depths * settings.per_cell
     done = 0
 
@@ -100,11 +92,12 @@ def build_probe(
         for task in made.values():
             reasons.update(task.misfits)
         raise MMProLongError(
-            f"{root}: no probe sample fits: {dict(reasons)}. core_too_long: the evidence is longer than the length;"
-            " too_few_pages: the split's other documents have too few pages to fill it. Remedy: other --lengths, or a"
-            " dataset with a larger validation split (select.validation)"
+            f"{source.root}: no probe sample fits: {dict(reasons)}. core_too_long: the evidence is longer than the"
+            " length; too_few_pages: the split's other documents have too few pages to fill it. Remedy: other"
+            " --lengths, or a dataset with a larger validation split (select.validation)"
         )
-    manifest = _finish(out, work, source, settings, made, recipe, recipe_hash)
+    manifest = finish(out, work, source, settings, made, recipe, recipe_hash)
+    _clear(out)
     return ProbeResult(manifest, {task: result.cells for task, result in made.items()})
 
 
@@ -120,8 +113,8 @@ def _build_task(
     settings: ProbeSettings,
     work: Path,
     advance: Callable[[int], None],
-) -> _Made:
-    made = _Made([], {}, Counter(), Counter())
+) -> Made:
+    made = Made([], {}, Counter(), Counter())
     questions = list(_questions(task, source, settings))
     for length in sorted(settings.lengths):
         writer: ShardWriter | None = None
@@ -172,108 +165,35 @@ def _questions(task: str, source: Source, settings: ProbeSettings) -> Iterator[Q
                 yield planted_question(doc_id, pages[turn], settings)
 
 
-def _finish(
-    out: Path,
-    work: Path,
-    source: Source,
-    settings: ProbeSettings,
-    made: dict[str, _Made],
-    recipe: dict[str, Any],
-    recipe_hash: str,
-) -> Manifest:
-    """Move the shards into place; write indexes, document table, card and, last, the manifest."""
-    for folder in ("data", "index"):
-        shutil.rmtree(out / folder, ignore_errors=True)
-    (out / "index").mkdir()
-    entries: list[dict[str, Any]] = []
-    indexes: dict[str, str] = {}
-    samples: dict[str, dict[str, int]] = {}
-    tokens: dict[str, dict[str, int]] = {}
-    for task, result in made.items():
-        rows: list[IndexRow] = []
-        for number, info in enumerate(result.shards):
-            name = f"data/{task}/{SPLIT}-{number:05d}-of-{len(result.shards):05d}.parquet"
-            (out / name).parent.mkdir(parents=True, exist_ok=True)
-            (work / info.name).replace(out / name)
-            rows += [replace(row, shard=name) for row in info.rows]
-            entries.append(
-                {"config": task, "split": SPLIT, "name": name, "sha256": info.sha256, "bytes": info.bytes}
-                | {"samples": info.samples, "tokens": info.tokens}
-            )
-        if rows:
-            path = out / "index" / f"{task}-{SPLIT}.parquet"
-            write_index(path, rows)
-            indexes[f"index/{path.name}"] = _sha256(path)
-            samples[task] = {SPLIT: len(rows)}
-            tokens[task] = {SPLIT: sum(row.tokens for row in rows)}
-    used: dict[str, dict[str, int]] = {doc: {} for doc in source.documents}
-    for task, result in made.items():
-        for doc_id, count in result.documents.items():
-            used[doc_id][task] = count
-    table = out / "index" / "documents.parquet"
-    pq.write_table(_documents(source, used), table, compression="zstd")
-    indexes["index/documents.parquet"] = _sha256(table)
-    unused = sum(not counts for counts in used.values())
-    manifest = Manifest(
-        format_version=FORMAT_VERSION,
-        dataset_version=settings.version,
-        container="parquet",
-        recipe=recipe,
-        recipe_hash=recipe_hash,
-        tools={"mmprolong": metadata.version("mmprolong"), "pillow": renderer()},
-        shards=entries,
-        indexes=indexes,
-        documents={
-            "found": len(used),
-            "used": len(used) - unused,
-            "left_out": {"not_drawn": unused} if unused else {},
-        },
-        samples=samples,
-        tokens=tokens,
-        shortfalls={task: dict(sorted(result.misfits.items())) for task, result in made.items() if result.misfits},
-    )
-    (out / "README.md").write_text(_card(manifest, settings), encoding="utf-8")
-    shutil.rmtree(work)
-    write_manifest(out, manifest)
-    return manifest
+def _clear(out: Path) -> None:
+    """Remove what an unfinished build has made."""
+    shutil.rmtree(out / WORK, ignore_errors=True)
 
 
-def _documents(source: Source, used: dict[str, dict[str, int]]) -> pa.Table:
-    """The source's document table, for the split's documents: used (in how many samples a task), or not drawn."""
-    path = source.root / "index" / "documents.parquet"
-    known: dict[str, dict[str, Any]] = {}
-    if path.is_file():
-        known = {row["doc_id"]: row for row in pq.read_table(path, partitioning=None).to_pylist()}
-    rows = []
-    for doc_id, counts in sorted(used.items()):
-        row = {"doc_id": doc_id, "name": str(known.get(doc_id, {}).get("name", ""))}
-        row |= {"reason": "" if counts else "not_drawn", "detail": "", "split": SPLIT}
-        rows.append(row | {"samples": json.dumps(counts, sort_keys=True)})
-    return pa.Table.from_pylist(rows, schema=pa.schema([(name, pa.string()) for name in rows[0]]))
+@contextlib.contextmanager
+def _held(out: Path) -> Iterator[None]:
+    """Make the folder, and keep other builds out of it until this one ends.
 
-
-def _card(manifest: Manifest, settings: ProbeSettings) -> str:
-    lengths = ", ".join(length_name(length) for length in sorted(settings.lengths))
-    tasks = "\n".join(f"| `{task}` | {counts[SPLIT]:,} |" for task, counts in manifest.samples.items())
-    return f"""---
-{card_metadata(manifest)}---
-
-# mmprolong probe suite {manifest.dataset_version}
-
-Questions with known answers about long documents, at lengths of {lengths} tokens and {settings.depths} depths. The
-pages of the document that is asked about are cut around the evidence, or padded left and right with pages of other
-documents; every page is labelled with its document and its number there. `meta.probe` holds length, depth, fill and
-what was put together.
-
-| config | samples |
-|---|---|
-{tasks}
-
-Made from the split `{settings.split}` of the dataset `{manifest.recipe["dataset"][:16]}`. Not for training. The pages
-keep the licences of their documents.
-
-    mmprolong evaluate --suite probe --data DIR --model MODEL
-"""
+    Raises:
+        MMProLongError: one is there, or the folder cannot be made.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        folder = os.open(out, os.O_RDONLY)
+    except OSError as error:
+        raise MMProLongError(f"{out}: cannot be written: {error.strerror}") from None
+    try:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise MMProLongError(
+                f"{out}: another build-probe is writing here. Remedy: wait, or another --out"
+            ) from None
+        except OSError:
+            pass  # a file system without locks on folders
+        yield
+    finally:
+        os.close(folder)
 
 
 def _existing(out: Path, recipe_hash: str) -> Manifest | None:
@@ -282,9 +202,11 @@ def _existing(out: Path, recipe_hash: str) -> Manifest | None:
     Raises:
         MMProLongError: it holds something else.
     """
-    if not out.exists() or not any(out.iterdir()) or (out / WORK).is_dir():
+    if not any(out.iterdir()):
         return None
     if not (out / MANIFEST_NAME).is_file():
+        if (out / WORK).is_dir():
+            return None
         raise MMProLongError(f"{out}: exists and is no probe suite. Remedy: another --out, or remove it")
     try:
         manifest = read_manifest(out)
@@ -300,8 +222,3 @@ def _existing(out: Path, recipe_hash: str) -> Manifest | None:
 def _cells_of(manifest: Manifest) -> dict[str, dict[int, int]]:
     settings = manifest.recipe["probe"]
     return {task: {0: sum(manifest.samples.get(task, {}).values())} for task in settings["tasks"]}
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

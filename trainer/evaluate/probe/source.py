@@ -14,7 +14,9 @@ from mmprolong_data.index import IndexRow, read_index
 from mmprolong_data.manifest import Manifest, read_manifest
 from mmprolong_data.parquet_shards import COLUMNS, open_parquet
 from mmprolong_data.records import record_of
-from mmprolong_data.shards import read_sample, read_shard
+from mmprolong_data.shards import read_shard
+
+from .pages import ShardPages
 
 Size = tuple[int, int]
 """Width and height in pixels."""
@@ -55,6 +57,7 @@ class Source:
                 f"{root}: no sample in the split {split!r}. Remedy: build with select.validation > 0, or more documents"
             )
         self._first = first
+        self._shards = ShardPages(root)
         self.documents: tuple[str, ...] = tuple(sorted(first))
         self._sizes: dict[str, tuple[Size, ...]] = {}
         self._pages: OrderedDict[str, list[bytes]] = OrderedDict()
@@ -79,8 +82,7 @@ class Source:
         if doc_id in self._pages:
             self._pages.move_to_end(doc_id)
             return self._pages[doc_id]
-        row = self._first[doc_id]
-        pages = list(read_sample(self.root / row.shard, row).images)
+        pages = list(self._shards.read(self._first[doc_id]))
         self._pages[doc_id] = pages
         self._held += sum(map(len, pages))
         while self._held > CACHE_BYTES and len(self._pages) > 1:

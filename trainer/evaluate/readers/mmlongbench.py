@@ -1,7 +1,7 @@
 """Suite ``mmlongbench``: the authors' JSON lines, or the TSV files of VLMEvalKit (32K, 128K, 256K, 512K).
 
-Read are long-document questions, needles (MM-NIAH, Visual Haystacks) and visual RAG. Many-shot recognition and
-summaries are not: their lines are counted and left out.
+All five categories are read: long-document questions, needles (MM-NIAH, Visual Haystacks), visual RAG, many-shot
+recognition and summaries. Lines of other files are counted and left out.
 """
 
 from __future__ import annotations
@@ -19,14 +19,24 @@ from mmprolong_data.errors import FormatError
 
 from ..items import Item, Suite
 from .files import Pictures, depth_of, last_number, list_or_text, parts_of, plain, read_jsonl, wanted
+from .mmlongbench_tasks import (
+    CLASS_PREFILL,
+    CLASS_REPLY,
+    SUMMARY_PREFILL,
+    SUMMARY_REPLY,
+    read_many_shot,
+    summary_item,
+    summary_of,
+)
 
 WHAT = (
-    "a folder with documentQA/{longdocurl,mmlongdoc,slidevqa}_K{8,16,32,64,128}.jsonl (and NIAH/, vrag/) and pictures"
-    " in mmlb_image/, or a file MMLongBench_{32,128,256,512}K.tsv beside images/mmlb_image/"
+    "a folder with documentQA/{longdocurl,mmlongdoc,slidevqa}_K{8,16,32,64,128}.jsonl (and NIAH/, vrag/, ICL/, summ/)"
+    " and pictures in mmlb_image/, or a file MMLongBench_{32,128,256,512}K.tsv beside images/mmlb_image/"
 )
 HEADLINE = (64 << 10, 128 << 10)
 REPLY = 128
 PREFILL = "Answer:"
+_CATEGORIES = {"documentqa": "DocVQA", "niah": "NIAH", "vrag": "VRAG", "icl": "ICL", "summ": "Summ"}
 _ANSWER_LINE = "Write the answer in this form:\nAnswer: [answer]\n\n"
 _DOCUMENT = (
     "Here are the pages of documents, and a question. Answer it as briefly as you can, with a phrase or one sentence."
@@ -46,7 +56,8 @@ def read_mmlongbench(data: Path) -> Suite:
         FormatError: a file is not of the published form, or a picture is missing.
     """
     tables = [data] if data.suffix == ".tsv" else sorted(data.glob("MMLongBench_*K.tsv"))
-    lines = sorted(data.rglob("*_K*.jsonl")) if data.is_dir() else ([data] if data.suffix == ".jsonl" else [])
+    kinds = (".json", ".jsonl")
+    lines = sorted(data.rglob("*_K*.json*")) if data.is_dir() else ([data] if data.suffix in kinds else [])
     left_out: Counter[str] = Counter()
     root = data if data.is_dir() else data.parent
     around = [root, *list(root.parents)[:2]]
@@ -71,9 +82,15 @@ def _from_lines(path: Path, pictures: Pictures, left_out: Counter[str]) -> Itera
     found = re.search(r"_K(\d+)", path.stem)
     length = int(found.group(1)) << 10 if found else 0
     name = path.stem[: found.start()] if found else path.stem
-    for number, line in enumerate(read_jsonl(path, ("question", "answer"), WHAT)):
+    if path.suffix == ".json":
+        yield from read_many_shot(path, name, length, pictures, WHAT)
+        return
+    needed = ("summary", "image_list") if summary_of(name) else ("question", "answer")
+    for number, line in enumerate(read_jsonl(path, needed, WHAT)):
         key = f"{path.stem}/{line.get('id', number)}"
-        if "page_list" in line:
+        if summary_of(name):
+            yield summary_item(key, name, length, line, pictures, WHAT)
+        elif "page_list" in line:
             yield _document(key, name, length, line, pictures)
         elif name.startswith("vh_"):
             images = [c if isinstance(c, str) else c.get("image", c.get("text")) for c in line["ctxs"]]
@@ -84,7 +101,7 @@ def _from_lines(path: Path, pictures: Pictures, left_out: Counter[str]) -> Itera
         elif "ctxs" in line and "image" in line:
             context = "\n\n".join(f"Document (Title: {c.get('title', '')}): {c['text']}" for c in line["ctxs"])
             text = f"{_RAG}{context.replace('<image>', '<image >')}\n\nQuestion: <image>{line['question']}"
-            yield _item(key, name, length, text, [line["image"]], line, pictures, scorer="sub-em")
+            yield _item(key, name, length, text, [line["image"]], line, pictures, "sub-em", category="VRAG")
         else:
             left_out[path.name] += 1
 
@@ -119,6 +136,7 @@ def _document(key: str, name: str, length: int, line: dict[str, Any], pictures: 
         max_tokens=REPLY,
         prefill=PREFILL,
         reference="Not answerable" if answer_format == "None" else "",
+        groups={"category": "DocVQA"},
     )
 
 
@@ -138,7 +156,7 @@ def _needle(key: str, name: str, length: int, line: dict[str, Any], pictures: Pi
 
 def _item(
     key: str, name: str, length: int, text: str, images: list[Any], line: dict[str, Any], pictures: Pictures,
-    scorer: str, chance: float = 0.0,
+    scorer: str, chance: float = 0.0, category: str = "NIAH",
 ) -> Item:  # fmt: skip
     pages = tuple(map(str, images))
     answer = line["answer"]
@@ -154,7 +172,7 @@ def _item(
         key=key, task=name, parts=parts, pages=pages, load=pictures.loader(pages), question=str(line["question"]),
         answer=plain(answer), scorer=scorer, length=length, chance=chance, max_tokens=REPLY, prefill=PREFILL,
         reference=plain(first[0] if isinstance(first, list) and scorer == "sub-em" else first),
-        answer_format=_format(line.get("answer_format")),
+        answer_format=_format(line.get("answer_format")), groups={"category": category},
     )  # fmt: skip
 
 
@@ -191,7 +209,9 @@ def _table_kind(row: dict[str, str]) -> tuple[str, float] | None:
         if "counting" in source:
             return "count-sum", 0.0
         return ("choice", 0.25) if "image" in source else ("sub-em", 0.0)
-    return None
+    if row["task"].lower() == "icl":
+        return "class-number", 0.0
+    return ("rouge-lsum", 0.0) if row["task"].lower().startswith("summ") else None
 
 
 def _table_item(path: Path, row: dict[str, str], length: int, pictures: Pictures, scorer: str, chance: float) -> Item:
@@ -210,12 +230,16 @@ def _table_item(path: Path, row: dict[str, str], length: int, pictures: Pictures
     parts = (*([None] * len(pages)), *parts) if not marks else (*parts, *([None] * (len(pages) - marks)))
     first = answer[0] if isinstance(answer, list) and scorer == "sub-em" else answer
     answer_format = _format(extra.get("answer_format"))
+    reply, prefill = {
+        "class-number": (CLASS_REPLY, CLASS_PREFILL),
+        "rouge-lsum": (SUMMARY_REPLY, SUMMARY_PREFILL),
+    }.get(scorer, (REPLY, PREFILL))
     return Item(
         key=f"{path.stem}/{row['index']}", task=row.get("source_dataset") or row["task"], parts=parts,
         pages=tuple(pages), load=pictures.loader(pages), question=str(extra.get("question") or row["question"][-500:]),
         answer=plain(answer), answer_format=answer_format, scorer=scorer, length=length, chance=chance,
-        max_tokens=REPLY, prefill=PREFILL, reference="Not answerable" if answer_format == "None" else plain(first),
-        groups={"task": row["task"]},
+        max_tokens=reply, prefill=prefill, reference="Not answerable" if answer_format == "None" else plain(first),
+        groups={"category": _CATEGORIES.get(row["task"].lower(), row["task"])},
     )  # fmt: skip
 
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from mmprolong_data.errors import MMProLongError
 from mmprolong_data.index import IndexRow
-from mmprolong_data.shards import read_sample
 
 from ..items import IMAGE, Item, Part, Suite
 from ..probe.build import dataset_identity
+from ..probe.pages import ShardPages
 from ..probe.settings import LENGTHS
 from ..probe.source import Source
 
@@ -32,7 +31,9 @@ def read_probe(root: Path) -> Suite:
         MMProLongError: its validation split is empty.
     """
     source = Source(root, SPLIT)
-    items = [_item(root, record.values, record.row) for config in source.configs() for record in source.records(config)]
+    pages = ShardPages(root)
+    records = (record for config in source.configs() for record in source.records(config))
+    items = [_item(pages, record.values, record.row) for record in records]
     if not items:
         raise MMProLongError(f"{root}: no samples in the validation split")
     built = "probe" in source.manifest.recipe
@@ -40,7 +41,7 @@ def read_probe(root: Path) -> Suite:
     return Suite("probe", items, notes=notes, digest=dataset_identity(source.manifest))
 
 
-def _item(root: Path, record: dict[str, Any], row: IndexRow) -> Item:
+def _item(pages: ShardPages, record: dict[str, Any], row: IndexRow) -> Item:
     probe = json.loads(record["meta"]).get("probe", {})
     evidence = tuple(record["evidence_pages"])
     parts: list[Part] = [
@@ -61,7 +62,7 @@ def _item(root: Path, record: dict[str, Any], row: IndexRow) -> Item:
         task=record["config"],
         parts=tuple(parts),
         pages=tuple(f"{row.crc32:08x}/{page}" for page in range(record["num_pages"])),
-        load=functools.partial(_load, root, row),
+        load=functools.partial(pages.read, row),
         question=record["question"],
         answer=record["answer"],
         answer_format=record["answer_format"],
@@ -72,7 +73,3 @@ def _item(root: Path, record: dict[str, Any], row: IndexRow) -> Item:
         max_tokens=max(SHORT_REPLY, len(record["answer"]) if transcribes else 0),
         groups={"source": "+".join(record["evidence_sources"]), "format": record["answer_format"]},
     )
-
-
-def _load(root: Path, row: IndexRow) -> Sequence[bytes]:
-    return read_sample(root / row.shard, row).images

@@ -7,7 +7,18 @@ from dataclasses import dataclass
 
 from mmprolong_data.errors import SettingsError
 
-from .benchmarks import bag_f1, choice, contains_all, count_sum, exact_match, positions, sub_em, yes_no
+from .benchmarks import (
+    bag_f1,
+    choice,
+    class_number,
+    contains_all,
+    count_sum,
+    exact_match,
+    positions,
+    rouge_lsum,
+    sub_em,
+    yes_no,
+)
 from .published import longdocurl, longdocurl_compat, mmlb_doc, mmlb_v1
 from .typed import transcription, typed
 
@@ -41,11 +52,13 @@ SCORERS: dict[str, Scorer] = {
         Scorer("sub-em", 1, sub_em),
         Scorer("em", 1, exact_match),
         Scorer("bag-f1", 1, bag_f1),
-        Scorer("choice", 1, choice),
+        Scorer("choice", 2, choice),
         Scorer("yes-no", 1, yes_no),
         Scorer("count-sum", 1, count_sum),
         Scorer("positions", 1, positions),
         Scorer("contains-all", 1, contains_all),
+        Scorer("class-number", 1, class_number),
+        Scorer("rouge-lsum", 1, rouge_lsum),
     )
 }
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
+from typing import Any
+
+from mmprolong_data.errors import missing_extra
 
 from .text import final_answer, parse_list, word_f1, words_of
 
@@ -26,12 +30,16 @@ def bag_f1(gold: str, prediction: str, answer_format: str) -> float:
 
 
 def choice(gold: str, prediction: str, answer_format: str) -> float:
-    """1 if the reply chooses the letter ``gold``: alone, in brackets, or before a full stop or colon."""
+    """1 if the reply chooses the letter ``gold``.
+
+    It stands alone, in brackets, before a full stop or colon, or behind "option", "choice" or "answer is".
+    """
     reply = final_answer(prediction).strip()
     found = re.match(r"\(?\s*([A-Za-z])\s*(?:[).:,]|$)", reply) or re.search(
-        r"(?i)\b(?:option|choice)\s+([a-z])\b", reply
+        r"(?i)\b(?:option|choice)\s+\(?([a-z])\b|\banswer is:?\s+\(?([a-z])\b(?!['\u2019 ]\w)", reply
     )
-    return float(found is not None and found.group(1).upper() == gold.strip().upper())
+    letter = next(filter(None, found.groups()), "") if found else ""
+    return float(letter.upper() == gold.strip().upper())
 
 
 def yes_no(gold: str, prediction: str, answer_format: str) -> float:
@@ -56,6 +64,31 @@ def contains_all(gold: str, prediction: str, answer_format: str) -> float:
     """VTCBench's ``containsAll``: share of the right answers that stand in the reply, case ignored."""
     wanted = alternatives(gold)
     return sum(answer.lower() in prediction.lower() for answer in wanted) / len(wanted)
+
+
+def class_number(gold: str, prediction: str, answer_format: str) -> float:
+    """MMLongBench's ``cls_acc``: the number behind ``label:``, else the last one in the reply, is the right class."""
+    found = re.search(r"(?i)label:\s*([0-9]+)", prediction)
+    numbers = [found.group(1)] if found else re.findall(r"[0-9]+", prediction)
+    return float(bool(numbers) and numbers[-1].lstrip("0") == gold.strip().lstrip("0"))
+
+
+def rouge_lsum(gold: str, prediction: str, answer_format: str) -> float:
+    """ROUGE-Lsum, F1 with Porter stems (Lin 2004): the longest common subsequences of lines, by ``rouge-score``.
+
+    Raises:
+        MMProLongError: the package is missing.
+    """
+    return max(float(_rouge().score(answer, prediction)["rougeLsum"].fmeasure) for answer in alternatives(gold))
+
+
+@functools.lru_cache(maxsize=1)
+def _rouge() -> Any:
+    try:
+        from rouge_score.rouge_scorer import RougeScorer
+    except ImportError:
+        raise missing_extra("rouge-score", "evaluate") from None
+    return RougeScorer(["rougeLsum"], use_stemmer=True)
 
 
 def alternatives(gold: str) -> list[str]:
