@@ -33,7 +33,8 @@ from .text import MONTHS, fold, plain_text
 _LEADER = re.compile(r"(?:[.·…‥]\s?){4,}\s*\S{0,8}\s*\Z")
 _SPECIAL_ROLES = ("contents", "index", "references")
 _LEADER_LINES = 4
-_LONG_WORD = re.compile(r"(?<![\w¨´`ˆ˜-])[^\W\d_\u3040-\u9fff\uac00-\ud7af]{7,24}(?![\w¨´`ˆ˜-])")
+_APART = r"\w¨´`ˆ˜\u0300-\u036f-"  # accents that stand apart from their letters, too: "m´ecanique" is no "ecanique"
+_LONG_WORD = re.compile(rf"(?<![{_APART}])[^\W\d_\u3040-\u9fff\uac00-\ud7af]{{7,24}}(?![{_APART}])")
 
 
 _NO_TITLE = re.compile(
@@ -41,6 +42,8 @@ _NO_TITLE = re.compile(
     r"|\A\d+\s+\d+[.\s]"  # the number of a line before that of the section
     r"|\A[\d.\s]*[•◦▪■●◆»–—*-]"  # an item of a list, or an ornament
     r"|(?:\b[^\W\d_]\s){3}"  # s p a c e d letters
+    r"|[^\W\d_]`[^\W\d_]"  # an accent that stands apart from its letter
+    r"|[^\W\d_]{3,}\.\s+[A-ZÀ-Þ][^\W\d_]*\s"  # a heading that runs into the text below it
     r"|[;；,，、。：:]\Z"
 )
 

@@ -125,6 +125,13 @@ def test_words_in_common() -> None:
     assert "rival" in failed(both[0], made, texts)
 
 
+def test_letters_after_an_accent_that_stands_apart_are_no_word() -> None:
+    made = document([paragraphs(f"La m´ecanique et la g´eom´etrie {mark}.") for mark in ("utile", "vieille")])
+    assert FactIndex(made).word_pages == {}
+    plain = document([paragraphs(f"La mécanique {mark}.") for mark in ("utile", "vieille")])
+    assert list(FactIndex(plain).word_pages) == ["mécanique"]
+
+
 def test_two_lists_are_merged_in_order() -> None:
     first = block("list", "• copper wire\n• rubber seals\n• brass valves")
     second = block("list", "1. close the gate\n2. drain the basin\n3. call the office")
