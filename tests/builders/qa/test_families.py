@@ -132,6 +132,13 @@ def test_letters_after_an_accent_that_stands_apart_are_no_word() -> None:
     assert list(FactIndex(plain).word_pages) == ["mécanique"]
 
 
+def test_a_passage_is_not_quoted_with_the_mark_of_its_footnote() -> None:
+    marked = prose(0).replace("every village", "every village¹")
+    made = document([[block("heading", "Part"), *paragraphs(f"{marked} {prose(1)}")], paragraphs(prose(0))])
+    assert all("¹" not in quote.text for quotes in FactIndex(made).quotes.values() for quote in quotes)
+    assert FactIndex(made).quotes[0]
+
+
 def test_two_lists_are_merged_in_order() -> None:
     first = block("list", "• copper wire\n• rubber seals\n• brass valves")
     second = block("list", "1. close the gate\n2. drain the basin\n3. call the office")
