@@ -11,6 +11,7 @@ from typing import Any
 from mmprolong_builders.qa.operations import operand_pages
 from mmprolong_builders.qa.page_text import PageText
 from mmprolong_builders.qa.protocol import Answer, Candidate
+from mmprolong_builders.qa.text import fold
 
 MUTATIONS = ("wrong answer", "wrong answer and proof", "wrong page", "planted rival", "leak", "swapped row")
 _NUMBERS = re.compile(r"\d+")
@@ -181,9 +182,8 @@ def _caption_rivals(candidate: Candidate, pages: Sequence[PageText]) -> Iterator
     if fact["operation"] not in ("caption", "caption_label"):
         return
     label, own = fact["label"], fact["page"]
-    sign = next(
-        (m[1] for line in pages[own].lines if (m := re.match(rf"{re.escape(label.casefold())}(\W+)", line))), ": "
-    )
+    form = re.compile(rf"{re.escape(fold(label))}(\W+){re.escape(fold(fact['value'])[:12])}")
+    sign = next((match[1] for line in pages[own].lines if (match := form.match(line))), ": ")
     other = next((page for page in range(*candidate.scope) if page != own), own)
     more = _NUMBERS.sub("97", label, count=1)
     yield {other: f"{label}{sign}Another caption"}
