@@ -11,6 +11,7 @@ from typing import Any
 from mmprolong_builders.qa.operations import operand_pages
 from mmprolong_builders.qa.page_text import PageText
 from mmprolong_builders.qa.protocol import Answer, Candidate
+from mmprolong_builders.qa.text import fold
 
 MUTATIONS = ("wrong answer", "wrong answer and proof", "wrong page", "planted rival", "leak", "swapped row")
 _NUMBERS = re.compile(r"\d+")
@@ -36,9 +37,9 @@ def mutate(
     moved = _moved(candidate, len(pages))
     if moved is not None:
         yield "wrong page", moved, {}
-    planted = _rival(candidate)
-    if planted:
-        yield "planted rival", candidate, planted
+    for planted in [_rival(candidate), *_caption_rivals(candidate, pages)]:
+        if planted:
+            yield "planted rival", candidate, planted
     if "choices" not in candidate.proof:
         yield "leak", replace(candidate, question=f"{candidate.question} {_text(candidate.answer)}"), {}
     swapped = _swapped(candidate, others)
@@ -152,8 +153,6 @@ def _rival(candidate: Candidate) -> dict[int, str]:
         return {own: f"{fact['before']}7{fact['value']}{fact['after']}"}
     if operation == "cell":
         return {own: " ".join([fact["row"][0], *map(_alter, fact["row"][1:])])}
-    if operation in ("caption", "caption_label"):
-        return {own if other is None else other: f"{fact['label']}{fact.get('separator', ':')} Another caption"}
     if operation == "phrase":
         if "acronym" in fact:
             return {own: f"Largely Different Words ({fact['acronym']})"}
@@ -171,6 +170,30 @@ def _rival(candidate: Candidate) -> dict[int, str]:
     if operation == "heading" and proof["operation"] in ("page_gap", "page_numbers"):
         return {other: fact["value"]}
     return {}
+
+
+def _caption_rivals(candidate: Candidate, pages: Sequence[PageText]) -> Iterator[dict[int, str]]:
+    """The same label with another caption, and what else makes the answer one of two: in their form.
+
+    For a label: the same caption with another one. For a count: a caption more. For pages: the caption once more.
+    """
+    proof = candidate.proof
+    fact = proof["operands"][0] if "operands" in proof else proof
+    if fact["operation"] not in ("caption", "caption_label"):
+        return
+    label, own = fact["label"], fact["page"]
+    form = re.compile(rf"{re.escape(fold(label))}(\W+){re.escape(fold(fact['value'])[:12])}")
+    sign = next((match[1] for line in pages[own].lines if (match := form.match(line))), ": ")
+    other = next((page for page in range(*candidate.scope) if page != own), own)
+    more = _NUMBERS.sub("97", label, count=1)
+    yield {other: f"{label}{sign}Another caption"}
+    yield {own: f"{label}{sign}Quite another caption"}
+    if fact["operation"] == "caption_label":
+        yield {other: f"{more}{sign}{fact['value']}"}
+    elif proof["operation"] == "count":
+        yield {other: f"{more}{sign}Another caption"}
+    elif proof["operation"] in ("page_gap", "page_numbers") and other != own:
+        yield {other: f"{label}{sign}{fact['value']}"}
 
 
 def _swapped(candidate: Candidate, others: Sequence[Candidate]) -> Candidate | None:

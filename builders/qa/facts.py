@@ -28,12 +28,13 @@ from .places import (
     TableFact,
     Term,
 )
-from .text import fold, plain_text
+from .text import MONTHS, fold, plain_text
 
 _LEADER = re.compile(r"(?:[.·…‥]\s?){4,}\s*\S{0,8}\s*\Z")
 _SPECIAL_ROLES = ("contents", "index", "references")
 _LEADER_LINES = 4
-_LONG_WORD = re.compile(r"(?<![\w¨´`ˆ˜-])[^\W\d_\u3040-\u9fff\uac00-\ud7af]{7,24}(?![\w¨´`ˆ˜-])")
+_APART = r"\w¨´`ˆ˜\u0300-\u036f-"  # accents that stand apart from their letters, too: "m´ecanique" is no "ecanique"
+_LONG_WORD = re.compile(rf"(?<![{_APART}])[^\W\d_\u3040-\u9fff\uac00-\ud7af]{{7,24}}(?![{_APART}])")
 
 
 _NO_TITLE = re.compile(
@@ -41,13 +42,27 @@ _NO_TITLE = re.compile(
     r"|\A\d+\s+\d+[.\s]"  # the number of a line before that of the section
     r"|\A[\d.\s]*[•◦▪■●◆»–—*-]"  # an item of a list, or an ornament
     r"|(?:\b[^\W\d_]\s){3}"  # s p a c e d letters
+    r"|[^\W\d_]`[^\W\d_]"  # an accent that stands apart from its letter
+    r"|[^\W\d_]{3,}\.\s+[A-ZÀ-Þ][^\W\d_]*\s"  # a heading that runs into the text below it
     r"|[;；,，、。：:]\Z"
 )
 
 
+_DAY = re.compile(rf"\d{{1,2}}(?:st|nd|rd|th|er|\.)?\s+(?:{MONTHS})\.?\b", re.IGNORECASE)
+"""``14 February 2003`` is a date below a title, no section 14."""
+
+
 def _names_section(title: str) -> bool:
     """Whether a title is one heading, as a reader would quote it."""
-    return plain_text(title) and _NO_TITLE.search(title.strip()) is None
+    return plain_text(title) and _NO_TITLE.search(title.strip()) is None and not _DAY.match(title.strip())
+
+
+SMALLEST_LINE = 4.0
+"""Points from line to line below which nobody reads a page at 144 dpi: a page shown as a picture on another page."""
+
+
+def _too_small(block: Block) -> bool:
+    return (block.box[3] - block.box[1]) / max(len(block.lines), 1) < SMALLEST_LINE
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +118,11 @@ class FactIndex:
         return frozenset(pages)
 
     def body(self) -> Iterator[tuple[int, int, Block]]:
-        """(page, position, block) of all blocks of usable pages but running headers and footers."""
+        """(page, position, block) of all blocks of usable pages but running lines and what is too small to read."""
         for page in self.document.pages:
             if page.number in self.usable:
                 for position, block in enumerate(page.blocks):
-                    if block.kind not in ("header", "footer"):
+                    if block.kind not in ("header", "footer") and not _too_small(block):
                         yield page.number, position, block
 
     @cached_property

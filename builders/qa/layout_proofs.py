@@ -7,8 +7,9 @@ from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
+from .caption_proofs import check_count, check_places
+from .findings import Finding
 from .numbering import follows, number_of
-from .operations import Finding
 from .page_text import PageText
 from .text import squash
 
@@ -24,6 +25,10 @@ def check_layout(proof: Proof, pages: Sequence[PageText], scope: Span) -> Findin
         return _without_gap(proof, pages, scope)
     if "pick" in proof:
         return _all_children(proof, pages, scope)
+    if proof["operation"] in ("page_gap", "page_numbers"):
+        return check_places(proof, pages, scope)
+    if proof["operation"] == "count":
+        return check_count(proof, pages, scope)
     return Finding()
 
 

@@ -4,22 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from .caption_proofs import check_caption
+from .findings import Finding
 from .page_text import PageText, field_pattern
 from .text import contains_words, fold, squash
 
 Proof = Mapping[str, Any]
 Span = tuple[int, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What is wrong with a fact: ``missing`` or ``rival`` with words for it; both empty if nothing is."""
-
-    missing: str = ""
-    rival: str = ""
 
 
 def check_fact(proof: Proof, pages: Sequence[PageText], scope: Span) -> Finding:
@@ -91,25 +84,6 @@ def _cell(proof: Proof, pages: Sequence[PageText], scope: Span) -> Finding:
     if not 0 < proof["column"] < len(row) or row[proof["column"]] != proof["value"]:
         return Finding(missing="the value is not the cell of this row and column")
     return Finding(rival=_row_rival(row, page))
-
-
-def _caption(proof: Proof, pages: Sequence[PageText], scope: Span) -> Finding:
-    label, title = fold(proof["label"]), squash(proof["value"])
-    if squash(proof["label"]) not in pages[proof["page"]].squashed or title not in pages[proof["page"]].squashed:
-        return Finding(missing=f"page {proof['page']} has no {proof['label']!r} with this caption")
-    pattern = re.compile(rf"{re.escape(label)}\s*([.:|–-]?)\s*(.*)")
-    starts = [(number, m) for number in range(*scope) for line in pages[number].lines if (m := pattern.match(line))]
-    own = [
-        m for number, m in starts if number == proof["page"] and m[2] and title.startswith(squash(m[2])[: len(title)])
-    ]
-    if not own:
-        return Finding(missing=f"no line of page {proof['page']} begins with {proof['label']!r} and this caption")
-    for number, match in starts:
-        same = match[2] and title.startswith(squash(match[2])[: len(title)])
-        captioned = match[1] == own[0][1] or (own[0][1] == "" and match[2][:1].isalpha())
-        if not same and match[2] and not match[2][0].isdigit() and captioned and match[1]:
-            return Finding(rival=f"page {number}: another caption of {proof['label']!r}: {match[2][:60]!r}")
-    return Finding()
 
 
 def _heading(proof: Proof, pages: Sequence[PageText], scope: Span) -> Finding:
@@ -240,8 +214,8 @@ FACTS: dict[str, Callable[[Proof, Sequence[PageText], Span], Finding]] = {
     "field": _field,
     "cloze": _cloze,
     "cell": _cell,
-    "caption": _caption,
-    "caption_label": _caption,
+    "caption": check_caption,
+    "caption_label": check_caption,
     "heading": _heading,
     "list_item": _list,
     "list_length": _list,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import cached_property, lru_cache
 
 from ..blocks import Document, Page
-from .text import contains_words, fold, squash
+from .text import contains_words, fold, squash, tidy
 
 _BULLETS = "•·▪■*◦–- "
 
@@ -29,6 +29,12 @@ class PageText:
     def lines(self) -> list[str]:
         """Folded layout lines without leading bullets."""
         return _lines(self._text)
+
+    @cached_property
+    def printed_lines(self) -> list[str]:
+        """``lines`` with their capital letters."""
+        tidied = (tidy(line).lstrip(_BULLETS) for line in self._text.split("\n"))
+        return [line for line in tidied if line]
 
     @cached_property
     def rows(self) -> list[str]:

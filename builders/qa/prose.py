@@ -40,7 +40,7 @@ def _begin(sentence: str) -> str:
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]")
 _CJK_SENTENCE = re.compile(r"[^。！？]+[。！？]")
 _BEGIN = re.compile(r"[\"“'‘(]*[A-ZÀ-ÞА-Я]")
-_NO_QUOTE = re.compile(r"\.\.\.|…|___|https?:|www\.|@|[“”\"‹›⟨⟩¨´]|\w{3,}[.!?] |\[\d|\?\?")
+_NO_QUOTE = re.compile(r"\.\.\.|…|___|https?:|www\.|@|[“”\"‹›⟨⟩¨´]|\w{3,}[.!?] |\[\d|\?\?|[⁰¹²³⁴-⁹]")
 
 
 def find_quotes(body: Body) -> dict[int, list[Quote]]:

@@ -29,19 +29,25 @@ _GERMAN = "januar februar märz april mai juni juli august september oktober nov
 _MONTHS = tuple(names.split(" ") for names in (_ENGLISH, _FRENCH, _GERMAN))
 _MONTH = {name: number for names in _MONTHS for number, name in enumerate(names, 1)}
 _MONTH |= {name[:3]: number for number, name in enumerate(_MONTHS[0], 1)} | {"sept": 9}
-_NAMES = "|".join(sorted(_MONTH, key=len, reverse=True))
+MONTHS = "|".join(sorted(_MONTH, key=len, reverse=True))
+"""Names of months, lower case, for a pattern."""
 DATE = re.compile(
     rf"\b(?:(?P<iso>\d{{4}}-\d{{2}}-\d{{2}})"
-    rf"|(?P<day>\d{{1,2}})(?:st|nd|rd|th|er|\.)?\s+(?P<month>{_NAMES})\.?,?\s+(?P<year>\d{{4}})"
-    rf"|(?P<us_month>{_NAMES})\.?\s+(?P<us_day>\d{{1,2}})(?:st|nd|rd|th)?,\s+(?P<us_year>\d{{4}}))(?![\w-])",
+    rf"|(?P<day>\d{{1,2}})(?:st|nd|rd|th|er|\.)?\s+(?P<month>{MONTHS})\.?,?\s+(?P<year>\d{{4}})"
+    rf"|(?P<us_month>{MONTHS})\.?\s+(?P<us_day>\d{{1,2}})(?:st|nd|rd|th)?,\s+(?P<us_year>\d{{4}}))(?![\w-])",
     re.IGNORECASE,
 )
 """A full date that reads one way only: ISO 8601, or with the month's name."""
 
 
+def tidy(text: str) -> str:
+    """As printed, with plain quotes and dashes and single spaces: NFKC."""
+    return _SPACE.sub(" ", unicodedata.normalize("NFKC", text).translate(_FOLD)).strip()
+
+
 def fold(text: str) -> str:
-    """One normal form for comparisons: NFKC, plain quotes and dashes, single spaces, case folded."""
-    return _SPACE.sub(" ", unicodedata.normalize("NFKC", text).translate(_FOLD)).strip().casefold()
+    """One normal form for comparisons: ``tidy``, case folded."""
+    return tidy(text).casefold()
 
 
 def squash(text: str) -> str:
@@ -75,10 +81,13 @@ def parse_number(text: str, english: bool = True) -> Decimal | None:
     """The value of digits as printed, or None where the notation could mean two values.
 
     Point and comma swap roles between languages. ``1,234`` is 1234 in English text only; ``1.234`` is 1.234 in English
-    text only; ``12.5`` and ``0.75`` are decimals everywhere; ``1,234,567`` has thousands separators everywhere.
+    text only; ``12.5`` and ``0.75`` are decimals everywhere; ``1,234,567`` has thousands separators everywhere. Digits
+    with a leading zero are a code.
     """
     text = text.replace("−", "-")
     digits = text.lstrip("-")
+    if re.match(r"0\d", digits):
+        return None  # a code: 007 is not 7
     if digits.isdecimal() and digits.isascii():
         return Decimal(text)
     if re.fullmatch(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?", digits):

@@ -14,8 +14,9 @@ from mmprolong_data.schema import ANSWER_FORMATS, EVIDENCE_SOURCES, VQA_CONFIGS
 from ..blocks import Document
 from .asked import not_asked
 from .computing import recompute
+from .findings import Finding
 from .layout_proofs import check_layout
-from .operations import FACTS, Finding, check_fact, check_table, operand_pages, operand_scope
+from .operations import FACTS, check_fact, check_table, operand_pages, operand_scope
 from .page_text import PageText, pages_of
 from .protocol import Answer, Candidate
 from .text import contains_words, fold, parse_number

@@ -22,7 +22,7 @@ MAX_QUESTION = 700
 class ProgrammaticGenerator:
     """Candidates from facts. See ``registry`` for the families."""
 
-    name = "programmatic/2"
+    name = "programmatic/3"
 
     def generate(self, document: Document, segments: Sequence[Segment], config: str, seed: int) -> list[Candidate]:
         """Candidates of one config.

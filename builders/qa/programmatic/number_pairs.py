@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from itertools import pairwise
 
@@ -37,6 +37,28 @@ def _unit(fact: NumberFact) -> str:
     """The word or sign after the number, if it may be what is counted; else something of its own."""
     match = re.match(r"\s?(%|[^\W\d_]{2,})", fact.after)
     return match[1].casefold() if match else f"{fact.page} {fact.block}"
+
+
+def _computed(
+    facts: FactIndex, segment: Segment, operation: str, compute: Callable[[Decimal, Decimal], Decimal | None]
+) -> Iterator[Draft]:
+    """One draft a pair of numbers that count the same; none where ``compute`` gives None."""
+    for first, second in _pairs(facts, segment):
+        a, b = parse_number(first.number, facts.english), parse_number(second.number, facts.english)
+        if a is None or b is None or _unit(first) != _unit(second):
+            continue  # apples and pears
+        value = compute(a, b)
+        if value is None:
+            continue
+        answer, answer_format = number_answer(value)
+        pages = [first.page, second.page]
+        proof = combined(operation, [cloze_proof(first), cloze_proof(second)])
+        anchors = [Where("", (first.page, second.page + 1))]
+        yield Draft(_slots(first, second), answer, answer_format, pages, ["Text"], proof, anchors)
+
+
+def _larger(a: Decimal, b: Decimal) -> Decimal | None:
+    return None if a == b or _year(a) or _year(b) else max(a, b)
 
 
 def _year(value: Decimal) -> bool:
@@ -87,15 +109,7 @@ class NumberSum(Family):
 
     def drafts(self, facts: FactIndex, segment: Segment) -> Iterator[Draft]:
         """One draft a pair."""
-        for first, second in _pairs(facts, segment):
-            a, b = parse_number(first.number, facts.english), parse_number(second.number, facts.english)
-            if a is None or b is None or _unit(first) != _unit(second):
-                continue  # apples and pears
-            answer, answer_format = number_answer(a + b)
-            pages = [first.page, second.page]
-            proof = combined("sum", [cloze_proof(first), cloze_proof(second)])
-            anchors = [Where("", (first.page, second.page + 1))]
-            yield Draft(_slots(first, second), answer, answer_format, pages, ["Text"], proof, anchors)
+        return _computed(facts, segment, "sum", lambda a, b: a + b)
 
 
 class LargerNumber(Family):
@@ -114,12 +128,4 @@ class LargerNumber(Family):
 
     def drafts(self, facts: FactIndex, segment: Segment) -> Iterator[Draft]:
         """One draft a pair of different numbers."""
-        for first, second in _pairs(facts, segment):
-            a, b = parse_number(first.number, facts.english), parse_number(second.number, facts.english)
-            if a is None or b is None or a == b or _year(a) or _year(b) or _unit(first) != _unit(second):
-                continue
-            answer, answer_format = number_answer(max(a, b))
-            pages = [first.page, second.page]
-            proof = combined("largest", [cloze_proof(first), cloze_proof(second)])
-            anchors = [Where("", (first.page, second.page + 1))]
-            yield Draft(_slots(first, second), answer, answer_format, pages, ["Text"], proof, anchors)
+        return _computed(facts, segment, "largest", _larger)

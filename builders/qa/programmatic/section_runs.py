@@ -35,8 +35,16 @@ def _some(facts: FactIndex, segment: Segment) -> list[tuple[dict[str, object], l
     return sorted(found, key=lambda entry: stable_int(*key, entry[1][0].title, len(entry[1])))[:6]
 
 
-def _operands(chosen: list[NamedSection]) -> list[dict[str, object]]:
-    return [section_proof(section, section.title) | {"title": section.bare_title} for section in chosen]
+def _drafts(facts: FactIndex, segment: Segment, operation: str) -> Iterator[Draft]:
+    """A few runs, asked for their titles (``sections``) or their number (``section_count``)."""
+    for edges, chosen in _some(facts, segment):
+        pages = sorted({section.begin[0] for section in chosen})
+        operands = [section_proof(section, section.title) | {"title": section.bare_title} for section in chosen]
+        titles = [section.bare_title for section in chosen]
+        answer, form = (titles, "List") if operation == "sections" else (len(chosen), "Integer")
+        slots = {"range": f"{pages[0] + 1}-{pages[-1] + 1}"}
+        anchors = [Where("", (pages[0], pages[-1] + 1))]
+        yield Draft(slots, answer, form, pages, ["Layout"], combined(operation, operands, **edges), anchors)
 
 
 class SectionsOfRange(Family):
@@ -55,13 +63,7 @@ class SectionsOfRange(Family):
 
     def drafts(self, facts: FactIndex, segment: Segment) -> Iterator[Draft]:
         """A few runs."""
-        for edges, chosen in _some(facts, segment):
-            pages = sorted({section.begin[0] for section in chosen})
-            proof = combined("sections", _operands(chosen), **edges)
-            answer = [section.bare_title for section in chosen]
-            anchors = [Where("", (pages[0], pages[-1] + 1))]
-            slots = {"range": f"{pages[0] + 1}-{pages[-1] + 1}"}
-            yield Draft(slots, answer, "List", pages, ["Layout"], proof, anchors)
+        return _drafts(facts, segment, "sections")
 
 
 class CountSections(Family):
@@ -80,9 +82,4 @@ class CountSections(Family):
 
     def drafts(self, facts: FactIndex, segment: Segment) -> Iterator[Draft]:
         """A few runs."""
-        for edges, chosen in _some(facts, segment):
-            pages = sorted({section.begin[0] for section in chosen})
-            proof = combined("section_count", _operands(chosen), **edges)
-            anchors = [Where("", (pages[0], pages[-1] + 1))]
-            slots = {"range": f"{pages[0] + 1}-{pages[-1] + 1}"}
-            yield Draft(slots, len(chosen), "Integer", pages, ["Layout"], proof, anchors)
+        return _drafts(facts, segment, "section_count")

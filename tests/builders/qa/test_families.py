@@ -125,6 +125,20 @@ def test_words_in_common() -> None:
     assert "rival" in failed(both[0], made, texts)
 
 
+def test_letters_after_an_accent_that_stands_apart_are_no_word() -> None:
+    made = document([paragraphs(f"La m´ecanique et la g´eom´etrie {mark}.") for mark in ("utile", "vieille")])
+    assert FactIndex(made).word_pages == {}
+    plain = document([paragraphs(f"La mécanique {mark}.") for mark in ("utile", "vieille")])
+    assert list(FactIndex(plain).word_pages) == ["mécanique"]
+
+
+def test_a_passage_is_not_quoted_with_the_mark_of_its_footnote() -> None:
+    marked = prose(0).replace("every village", "every village¹")
+    made = document([[block("heading", "Part"), *paragraphs(f"{marked} {prose(1)}")], paragraphs(prose(0))])
+    assert all("¹" not in quote.text for quotes in FactIndex(made).quotes.values() for quote in quotes)
+    assert FactIndex(made).quotes[0]
+
+
 def test_two_lists_are_merged_in_order() -> None:
     first = block("list", "• copper wire\n• rubber seals\n• brass valves")
     second = block("list", "1. close the gate\n2. drain the basin\n3. call the office")
@@ -163,7 +177,16 @@ def test_items_side_by_side_may_be_two_lists() -> None:
 
 
 @pytest.mark.parametrize(
-    "title", ["129 3. Floats", "3 • Floats", "3 F L O A T S", "3.2. Floats 3.2.1. Tables", "6. Floats；", "3 Floats:"]
+    "title",
+    [
+        "129 3. Floats",
+        "3 • Floats",
+        "3 F L O A T S",
+        "3.2. Floats 3.2.1. Tables",
+        "6. Floats；",
+        "3 Floats:",
+        "14 February 2003",
+    ],
 )
 def test_what_a_reader_would_not_quote_is_no_section(title: str) -> None:
     pages = [[*numbered(title), *paragraphs(prose(0))], paragraphs(prose(1))]
@@ -219,6 +242,20 @@ def test_sentences_with_several_numbers_keep_the_others_in_the_question() -> Non
     for candidate in found:
         assert failed(candidate, made) == []
         assert "recompute" in failed(replace(candidate, answer=candidate.answer + 1), made)
+
+
+def test_a_code_with_leading_zeros_is_no_number_to_fill_in() -> None:
+    text = "Intro words. The experiments were covered by certificate number 007, issued by the board in the autumn."
+    assert candidates(document([paragraphs(text)]), "cloze_number", "extract_single") == []
+    text = text.replace("007", "107")
+    made = document([[block("heading", "Board"), *paragraphs(text)]])
+    assert [c.answer for c in candidates(made, "cloze_number", "extract_single")] == [107]
+
+
+def test_a_page_that_another_page_shows_as_a_picture_is_too_small_to_ask_about() -> None:
+    made = document([[block("heading", f"Part {n}"), *paragraphs(prose(n))] for n in range(4)])
+    made.pages[2].blocks[1].box = (50.0, 50.0, 90.0, 53.0)
+    assert {c.answer for c in candidates(made, "quote_page", "extract_single")} == {1, 2, 4}
 
 
 def test_captions_on_pages() -> None:

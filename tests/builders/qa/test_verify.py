@@ -123,3 +123,68 @@ def test_a_word_that_was_broken_at_the_end_of_a_line_is_noticed() -> None:
     broken = replace(GOOD, question="What can users do, says page 1?", answer="users can ex-plore it", proof=proof)
     assert "ex-plore" in verdicts(broken, ["Users can explore it.", *TEXTS[1:]])["answer"]
     assert verdicts(broken, ["Users can ex-plore it.", *TEXTS[1:]]) == {}
+
+
+def _captions(sign: str) -> tuple[list[str], Candidate]:
+    texts = [
+        f"Intro\nFigure 1{sign}View of the valley",
+        f"Figure 2{sign}View of the hills",
+        "As we saw in\nFigure 1 nobody",
+    ]
+    proof = {"operation": "caption", "label": "Figure 1", "value": "View of the valley", "page": 0, "blocks": [[0, 0]]}
+    question = "What is the caption of Figure 1 on pages 1-3?"
+    single = replace(GOOD, question=question, answer="View of the valley", proof=proof, scope=(0, 3), segment=(0, 3))
+    return texts, replace(single, evidence_sources=["Figure"])
+
+
+@pytest.mark.parametrize("sign", [": ", ". ", " ", " – ", " | "])
+def test_another_caption_of_the_same_label_is_a_rival_whatever_sign_it_has(sign: str) -> None:
+    texts, candidate = _captions(sign)
+    assert verdicts(replace(candidate, question="What is the caption of Figure 1? See pages 1-3."), texts) == {}
+    for other in (sign, ": ", " | "):
+        for page in range(3):
+            planted = [text + f"\nFigure 1{other}Another caption" * (n == page) for n, text in enumerate(texts)]
+            assert "Another" in verdicts(candidate, planted)["rival"], (other, page)
+    sentence = [texts[0], texts[1], "It is shown in\nFigure 1 and in\nFigure 12: A lake\nFigure 1.2: A pond"]
+    assert verdicts(candidate, sentence) == {}
+
+
+def test_another_label_with_the_same_caption_is_a_rival_of_a_label() -> None:
+    texts, caption = _captions(": ")
+    question = "Which figure on pages 1-3 is captioned “View of the valley”?"
+    proof = caption.proof | {"operation": "caption_label"}
+    label = replace(caption, question=question, answer="Figure 1", proof=proof)
+    assert verdicts(label, texts) == {}
+    assert "rival" in verdicts(label, [texts[0], texts[1] + "\nFigure 7: View of the valley", texts[2]])
+    assert verdicts(caption, [texts[0], texts[1] + "\nFigure 7: View of the valley", texts[2]]) == {}
+
+
+def test_a_caption_that_stands_twice_has_no_page() -> None:
+    texts, caption = _captions(": ")
+    second = caption.proof | {"label": "Figure 2", "value": "View of the hills", "page": 1, "blocks": [[1, 0]]}
+    proof = {"operation": "page_gap", "operands": [caption.proof, second], "blocks": []}
+    question = "How many pages are Figure 1 and Figure 2 apart, on pages 1-3?"
+    gap = replace(
+        caption,
+        config="reasoning",
+        question=question,
+        answer=1,
+        answer_format="Integer",
+        proof=proof,
+        evidence_pages=[0, 1],
+    )
+    assert verdicts(gap, texts) == {}
+    assert "too" in verdicts(gap, [*texts[:2], "Figure 1: View of the valley"])["rival"]
+
+
+def test_a_caption_that_was_not_counted_is_a_rival_of_the_count() -> None:
+    texts, caption = _captions(": ")
+    second = caption.proof | {"label": "Figure 2", "value": "View of the hills", "page": 1, "blocks": [[1, 0]]}
+    proof = {"operation": "count", "kind": "figure", "operands": [caption.proof, second], "blocks": []}
+    count = replace(
+        caption, config="reasoning", question="How many figures with captions are there on pages 1-3?", answer=2,
+        answer_format="Integer", proof=proof, evidence_pages=[0, 1],
+    )  # fmt: skip
+    assert verdicts(count, texts) == {}
+    assert "not counted" in verdicts(count, [*texts[:2], "Figure 3: A view that the parser missed"])["rival"]
+    assert verdicts(count, [*texts[:2], "In this case\nFigure 3 shows nothing\nTable 1: Wells"]) == {}
