@@ -131,9 +131,15 @@ class Build:
             self._check_model()
         begun = self._begun()
         with _disk_errors(self.out), workspace.lock(), self._pool() as pool:
+            # Before the corpus is read, which may take hours; a build that is complete already needs nobody.
+            first = not workspace.plan_file.exists()
+            if first:
+                self._check_endpoints(workspace)
             plan = self._freeze(workspace, pool, begun)
             missing, lost = missing_slices(workspace, plan.num_slices, self._containers)
             self._note_lost(lost, missing, plan)
+            if missing and not first:
+                self._check_endpoints(workspace)
             self.observer.planned(plan)
             ran = self._run_slices(workspace, plan, pool, begun, range(plan.num_slices), missing)
             return self._finish(workspace, plan, ran, not missing)
@@ -255,13 +261,21 @@ class Build:
         for package in ("openai", "pydantic", "aiohttp"):
             if importlib.util.find_spec(package) is None:
                 raise missing_extra(package, "openai")
-        models = {self.recipe.qa.model, *self.recipe.verify.models.values()}
-        unpriced = sorted(models - set(self.recipe.llm.prices))
+        unpriced = sorted({endpoint.model for endpoint in self.recipe.endpoints()} - set(self.recipe.llm.prices))
         if self.max_cost is not None and unpriced:
             raise SettingsError(
                 f"--max-cost: no price is known of {', '.join(unpriced)}."
                 f" Remedy: --set 'llm.prices={{{unpriced[0]}: [INPUT, OUTPUT]}}', US dollars per million tokens"
             )
+
+    def _check_endpoints(self, workspace: Workspace) -> None:
+        """Whether those whom a build asks are there, take the key and know the model."""
+        if self.recipe.uses_model():
+            from mmprolong_data.llm.preflight import check_endpoints
+
+            from .asking import ledger_path
+
+            check_endpoints(self.recipe.endpoints(), ledger_path(workspace), self.recipe.llm)
 
     def _run_slices(
         self,

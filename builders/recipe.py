@@ -317,6 +317,18 @@ class Recipe:
         """Whether a build asks a language model."""
         return self.qa.generator == "openai" or self.qa.paraphrase
 
+    def endpoint(self, check: str = "") -> Endpoint:
+        """Whom one of the checks by models asks; by default, and without a check, whoever writes the questions."""
+        model = self.verify.models.get(check) or self.qa.model
+        url = self.verify.base_urls.get(check) or self.qa.base_url
+        price = self.llm.prices.get(model)
+        return Endpoint(model, url, self.llm.key_env, (price[0], price[1]) if price else None)
+
+    def endpoints(self) -> list[Endpoint]:
+        """All that a build asks."""
+        checks = self.verify.checks if self.qa.generator == "openai" else []
+        return [self.endpoint(check) for check in ("", *checks)] if self.uses_model() else []
+
     def hash(self) -> str:
         """SHA-256 of ``content()``."""
         return fingerprint(self.content())

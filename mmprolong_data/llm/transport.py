@@ -7,7 +7,7 @@ import base64
 import email.utils
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -98,7 +98,7 @@ def open_connection(base_url: str, key_env: str, concurrency: int) -> AsyncOpenA
     if not key and base_url.rstrip("/") == OPENAI_URL:
         raise EndpointError(
             f"{base_url}: no API key. Remedy: put it into the environment variable {key_env},"
-            " or name another endpoint with llm.base_url"
+            " or give the base URL of another endpoint"
         )
     try:
         http = DefaultAioHttpClient(
@@ -139,16 +139,26 @@ async def complete(client: AsyncOpenAI, body: Mapping[str, Any], request: Reques
     Raises:
         Failed: However it went wrong.
     """
-    import openai
-
     known = {"model", "messages", "max_tokens", "max_completion_tokens", "temperature", "seed", "response_format"}
     extra = {name: value for name, value in body.items() if name not in known}
     arguments: Any = {name: value for name, value in body.items() if name in known}
+    create = client.chat.completions.with_raw_response.create
+    return parse_completion(await body_text(lambda: create(**arguments, extra_body=extra or None), timeout), request)
+
+
+async def body_text(call: Callable[[], Awaitable[Any]], timeout: float) -> str:
+    """The body of the raw response that a call of the openai client gives, whatever it holds.
+
+    Raises:
+        Failed: There is none, or its status is not 2xx.
+    """
+    import openai
+
     try:
         async with asyncio.timeout(timeout):
-            raw = await client.chat.completions.with_raw_response.create(**arguments, extra_body=extra or None)
+            raw = await call()
             text = raw.text
-            content = text() if callable(text) else text
+            content: str = text() if callable(text) else text
     except TimeoutError:
         raise Failed("timeout", f"no reply in {timeout:g} s") from None
     except openai.APIStatusError as error:
@@ -162,7 +172,7 @@ async def complete(client: AsyncOpenAI, body: Mapping[str, Any], request: Reques
         raise
     except Exception as error:  # noqa: BLE001 - the transport below lets errors of its own through, e.g. for a cut body
         raise Failed("connection", f"{type(error).__name__}: {error}") from None
-    return parse_completion(content, request)
+    return content
 
 
 def parse_completion(content: str, request: Request, discount: float = 1.0) -> RawReply:

@@ -43,6 +43,8 @@ class Behaviour:
         batch_fails: Share of a batch's requests that fail; at first only.
         batch_polls: How many looks at a batch find it under way.
         batch_status: How a batch ends.
+        models: What ``/models`` lists; None where there is no such list.
+        serves: The models that chat completions know; None for all.
     """
 
     fault_rate: float = 0.0
@@ -60,6 +62,8 @@ class Behaviour:
     batch_polls: int = 1
     batch_status: str = "completed"
     key: str = ""
+    models: tuple[str, ...] | None = ("test-model", "model-a", "m")
+    serves: tuple[str, ...] | None = None
 
 
 def text_of(body: Body, role: str = "") -> str:
@@ -140,6 +144,7 @@ class LLMServer:
         asyncio.set_event_loop(self._loop)
         app = web.Application(client_max_size=1 << 30)
         app.router.add_post("/v1/chat/completions", self._chat)
+        app.router.add_get("/v1/models", self._models)
         if not self._without_batches:
             app.router.add_post("/v1/files", self._upload)
             app.router.add_get("/v1/files/{id}/content", self._content)
@@ -159,6 +164,16 @@ class LLMServer:
             task.cancel()
         self._loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
         self._loop.close()
+
+    async def _models(self, request: web.Request) -> web.Response:
+        behaviour = self.behaviour
+        if behaviour.key and request.headers.get("Authorization") != f"Bearer {behaviour.key}":
+            return self._error(401, "Incorrect API key provided")
+        if behaviour.models is None:
+            return self._error(404, "Not Found")
+        return web.json_response(
+            {"object": "list", "data": [{"id": name, "object": "model"} for name in behaviour.models]}
+        )
 
     # Chat completions
 
@@ -187,6 +202,8 @@ class LLMServer:
         body = await request.json()
         if self._keep:
             books.bodies.append(body)
+        if behaviour.serves is not None and body["model"] not in behaviour.serves:
+            return self._error(404, f"The model `{body['model']}` does not exist")
         refusal = self._refusal(body)
         if refusal:
             books.outcomes["400"] += 1

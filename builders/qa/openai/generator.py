@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mmprolong_data.llm import Endpoint, Reply, Request, Unanswered
+from mmprolong_data.llm import Reply, Request, Unanswered
 from mmprolong_data.llm.types import Message
 
 from ...recipe import Recipe
@@ -63,7 +63,7 @@ class DocumentAsker:
         self._client_ask = ask
         self._call = call
         self._cache = cache
-        self._checks = ModelChecks(recipe, self._ask, self._endpoint)
+        self._checks = ModelChecks(recipe, self._ask)
 
     async def run(self) -> dict[str, Any]:
         """The document's record for the cell ask.
@@ -97,13 +97,6 @@ class DocumentAsker:
             if self._recipe.llm.unanswered == "drop":
                 return Reply(request.key(), failure="unanswered", detail=str(error))
             raise
-
-    def _endpoint(self, check: str) -> Endpoint:
-        recipe = self._recipe
-        model = recipe.verify.models.get(check) or recipe.qa.model
-        url = recipe.verify.base_urls.get(check) or recipe.qa.base_url
-        price = recipe.llm.prices.get(model)
-        return Endpoint(model, url, recipe.llm.key_env, (price[0], price[1]) if price else None)
 
     # The generator openai
 
@@ -239,7 +232,7 @@ class DocumentAsker:
             return "" if value.evidence_pages and value.evidence_sources else "it names no evidence"
 
         return Request(
-            stage=f"qa/{config}", prompt=f"{version} {task.version}", endpoint=self._endpoint(""), messages=messages,
+            stage=f"qa/{config}", prompt=f"{version} {task.version}", endpoint=recipe.endpoint(), messages=messages,
             schema=QuestionReply, check=check, number=number, temperature=recipe.qa.temperature,
             seed=stable_int(recipe.seed, doc_id, config, start, end, number) % (1 << 31),
             max_tokens=recipe.qa.max_tokens, about=f"{self._row['name']} ({doc_id[:12]}) {config}",
@@ -258,7 +251,7 @@ class DocumentAsker:
         wording = prompt("paraphrase")
         question = entry["candidate"]["question"]
         request = Request(
-            stage="paraphrase", prompt=wording.version, endpoint=self._endpoint(""),
+            stage="paraphrase", prompt=wording.version, endpoint=self._recipe.endpoint(),
             messages=[("system", [wording.fill()]), ("user", [question])], schema=ParaphraseReply,
             temperature=self._recipe.qa.temperature, max_tokens=min(1024, self._recipe.qa.max_tokens),
             seed=stable_int(self._recipe.seed, question) % (1 << 31), about=f"{self._row['name']}: {question[:60]}",

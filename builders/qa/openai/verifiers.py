@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mmprolong_data.llm import Endpoint, Reply, Request
+from mmprolong_data.llm import Reply, Request
 from mmprolong_data.llm.types import Message
 
 from ...recipe import MODEL_CHECKS, Recipe
@@ -44,13 +44,11 @@ class ModelChecks:
     Args:
         recipe: The settings.
         ask: The client.
-        endpoint: Check -> whom to ask.
     """
 
-    def __init__(self, recipe: Recipe, ask: Ask, endpoint: Callable[[str], Endpoint]) -> None:
+    def __init__(self, recipe: Recipe, ask: Ask) -> None:
         self._recipe = recipe
         self._ask = ask
-        self._endpoint = endpoint
 
     async def check(self, candidate: dict[str, Any], pages: DocumentPages, english: bool, about: str) -> ModelVerdict:
         """Run the checks in order of their cost; the first failure ends them.
@@ -144,7 +142,7 @@ class ModelChecks:
             f"Question: {candidate['question']}\nProposed answer: {json.dumps(candidate['answer'], ensure_ascii=False)}"
         )
         request = Request(
-            stage="verify/judge", prompt=wording.version, endpoint=self._endpoint("judge"),
+            stage="verify/judge", prompt=wording.version, endpoint=self._recipe.endpoint("judge"),
             messages=[("system", [wording.fill()]), ("user", [*case.pages.parts(case.evidence), question])],
             schema=JudgeReply, max_tokens=max(ANSWER_TOKENS, self._recipe.qa.max_tokens // 2), about=case.about,
         )  # fmt: skip
@@ -164,7 +162,7 @@ class ModelChecks:
         rules = wording.fill(pages=bool(pages), format=case.candidate["answer_format"])
         messages: list[Message] = [("system", [rules]), ("user", [*case.pages.parts(pages), question])]
         request = Request(
-            stage=f"verify/{check}", prompt=wording.version, endpoint=self._endpoint(check), messages=messages,
+            stage=f"verify/{check}", prompt=wording.version, endpoint=self._recipe.endpoint(check), messages=messages,
             schema=AnswerReply, number=number, seed=number, temperature=self._recipe.qa.temperature if number else 0.0,
             max_tokens=max(ANSWER_TOKENS, self._recipe.qa.max_tokens // 2), about=case.about,
         )  # fmt: skip
@@ -175,7 +173,7 @@ class ModelChecks:
         return self._named(check) | {"answer": _text(answer)}
 
     def _named(self, check: str) -> dict[str, Any]:
-        return {"model": self._endpoint(check).model}
+        return {"model": self._recipe.endpoint(check).model}
 
 
 @dataclass(frozen=True, slots=True)

@@ -261,11 +261,28 @@ def test_where_models_are_is_no_part_of_the_recipe() -> None:
     assert one.hash() != load_settings(Recipe, None, ["qa.model=m"]).hash()
 
 
-def test_an_endpoint_that_is_not_there_is_named(pdfs: Path, tmp_path: Path) -> None:
-    more = ("--set", "qa.model=m", "--set", "qa.base_url=http://127.0.0.1:9/v1", "--set", "llm.backoff=0.001")
-    build = ("build", pdfs, "--out", tmp_path / "out", "--set", "qa.generator=openai", "--set", "select.pages=[8,50]")
-    errors = run(*build, *more, "--set", "llm.tries=2", code=1).stderr
-    assert "127.0.0.1:9" in errors
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        (["qa.model=m", "qa.base_url=http://127.0.0.1:9/v1"], "127.0.0.1:9/v1: cannot be reached"),
+        (["qa.model=unknown"], "it serves m, model-a, test-model"),
+        (["qa.model=m", "llm.key_env=NO_SUCH_KEY", "qa.base_url=https://api.openai.com/v1"], "variable NO_SUCH_KEY"),
+        (["qa.model=m", "verify.base_urls.evidence=http://127.0.0.1:9/v1"], "127.0.0.1:9/v1: cannot be reached"),
+    ],
+)
+def test_an_endpoint_that_cannot_be_used_is_named_before_any_work(
+    settings: list[str], named: str, pdfs: Path, server: LLMServer, tmp_path: Path
+) -> None:
+    server.behaviour.serves = ("test-model", "m")
+    out = tmp_path / "out"
+    errors = run(*arguments(pdfs, out, server, *(w for s in settings for w in ("--set", s))), code=1).stderr
+    assert named in " ".join(errors.split())
+    assert "Remedy" in errors
+    assert not list(out.glob(".work/inventory*"))  # no document was opened
+
+
+def test_a_build_that_is_complete_needs_no_endpoint(reference: Path, pdfs: Path, server: LLMServer) -> None:
+    run(*arguments(pdfs, reference, server, "--set", "qa.base_url=http://127.0.0.1:9/v1"))
 
 
 def test_the_report_shows_checks_costs_and_evidence(reference: Path) -> None:

@@ -15,7 +15,7 @@ from support.llm_requests import with_client
 from support.llm_server import Body, LLMServer, text_of
 from support.qa_brain import qa_brain
 
-from mmprolong_data.llm import Endpoint, LLMClient
+from mmprolong_data.llm import LLMClient
 from mmprolong_data.settings import load_settings
 
 PAGES = 12
@@ -50,8 +50,6 @@ def checked(
     tmp_path: Path, case: dict[str, Any], brain: Callable[[Body], str], *settings: str
 ) -> tuple[ModelVerdict, list[Body]]:
     """The verdict on a candidate, and the requests that it took."""
-    recipe = load_settings(Recipe, None, ["qa.generator=openai", "qa.model=m", "qa.pages=text", *settings])
-    recipe.validate()
     pages = DocumentPages(
         "cd" * 32,
         "x.pdf",
@@ -63,12 +61,12 @@ def checked(
         call=None,  # type: ignore[arg-type]
     )
     with LLMServer(brain, keep_bodies=True) as server:
-
-        def endpoint(check: str) -> Endpoint:
-            return Endpoint(recipe.verify.models.get(check, "m"), server.url)
+        chosen = ["qa.generator=openai", "qa.model=m", "qa.pages=text", f"qa.base_url={server.url}", *settings]
+        recipe = load_settings(Recipe, None, chosen)
+        recipe.validate()
 
         async def work(client: LLMClient) -> ModelVerdict:
-            return await ModelChecks(recipe, client.ask, endpoint).check(case, pages, True, "a.pdf")
+            return await ModelChecks(recipe, client.ask).check(case, pages, True, "a.pdf")
 
         return with_client(tmp_path / "l.sqlite", work), list(server.books.bodies)
 
