@@ -10,12 +10,13 @@ OPENCV := $(BIN)/python -c 'import cv2' 2>/dev/null || \
 PDFS ?=
 PYTEST_ARGS ?=
 
-.PHONY: help demo demo-train test lint format clean
+.PHONY: help demo demo-train test test-veomni lint format clean
 
 help:
 	@echo "make demo            build a dataset from PDFs, load it back, show it (PDFS=dir for your own PDFs)"
 	@echo "make demo-train      train a tiny model on a tiny dataset, on the CPU; needs PyTorch (the CPU build will do)"
 	@echo "make test            ruff, mypy and all tests (PYTEST_ARGS='-k words' for some)"
+	@echo "make test-veomni     the exported training run in VeOmni itself, on the CPU, in an environment of its own (1.5 GB)"
 	@echo "make lint | format   ruff and mypy alone | reformat"
 	@echo "make clean           remove .venv, caches and the demo"
 
@@ -33,6 +34,15 @@ $(VENV)/.dev: setup.cfg pyproject.toml
 	$(OPENCV)
 	touch $@ $(VENV)/.demo
 
+# VeOmni pins other versions of transformers and datasets, and a CUDA build of torch that a CPU has no use for.
+$(VENV)-veomni/.done: setup.cfg pyproject.toml
+	test -x $(VENV)-veomni/bin/python || $(PYTHON) -m venv $(VENV)-veomni
+	$(VENV)-veomni/bin/python -m pip install --quiet torch==2.13.0
+	$(VENV)-veomni/bin/python -m pip install --quiet transformers==5.9.0 'datasets<=2.21' torchdata blobfile einops psutil \
+		tiktoken jinja2 msgpack pillow rich simplejpeg
+	$(VENV)-veomni/bin/python -m pip install --quiet --no-deps veomni==0.1.12 --editable .
+	touch $@
+
 demo: $(VENV)/.demo
 	$(BIN)/python examples/demo.py demo $(if $(PDFS),--pdfs '$(PDFS)')
 
@@ -41,6 +51,9 @@ demo-train: $(VENV)/.dev
 
 test: lint
 	$(BIN)/python -m pytest -n auto $(PYTEST_ARGS)
+
+test-veomni: $(VENV)/.dev $(VENV)-veomni/.done
+	VEOMNI_PYTHON=$(abspath $(VENV)-veomni/bin/python) $(BIN)/python -m pytest -n 0 tests/contract
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -52,4 +65,4 @@ format: $(VENV)/.dev
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) demo build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-veomni demo build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -17,25 +17,36 @@ from torch.distributed.fsdp import CPUOffloadPolicy, FSDPModule, MixedPrecisionP
 from mmprolong_data.errors import SettingsError
 
 
-@dataclass(frozen=True, slots=True)
-class World:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Which packs are this process's.
+
+    Attributes:
+        rank: Of all processes.
+        dp_rank, dp: Data parallelism: packs differ.
+        sp: Processes that share a pack, each decoding a part of its pages.
+    """
+
+    rank: int
+    dp_rank: int
+    dp: int
+    sp: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World(Place):
     """This process among all.
 
     Attributes:
-        rank, size: Of all processes.
-        dp_rank, dp: Data parallelism: packs differ.
-        sp_rank, sp: Sequence parallelism: one pack is shared. ``rank = dp_rank * sp + sp_rank``.
+        size: All processes.
+        sp_rank: Sequence parallelism: ``rank = dp_rank * sp + sp_rank``.
         device: Where this process computes.
         mesh: All processes in one dimension, for sharding.
         sequence_group: The processes that share this one's packs; None if there are no others.
     """
 
-    rank: int
     size: int
-    dp_rank: int
-    dp: int
     sp_rank: int
-    sp: int
     device: torch.device
     mesh: DeviceMesh
     sequence_group: dist.ProcessGroup | None

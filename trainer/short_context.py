@@ -18,7 +18,7 @@ from .batch import Document
 from .config import TrainConfig
 from .encode import ChatEncoder
 from .images import PageDecoder
-from .parallel import World
+from .parallel import Place
 
 if TYPE_CHECKING:
     from .sources import StreamSource
@@ -36,7 +36,7 @@ class ShortContextPacks:
     are left out and counted in ``left_out``.
     """
 
-    def __init__(self, config: TrainConfig, encoder: ChatEncoder, decoder: PageDecoder, world: World) -> None:
+    def __init__(self, config: TrainConfig, encoder: ChatEncoder, decoder: PageDecoder, place: Place) -> None:
         """Open and measure the dataset.
 
         Raises:
@@ -50,7 +50,7 @@ class ShortContextPacks:
         self._decoder = PageDecoder(
             decoder.patch_size, decoder.merge_size, config.data.threads, max_pixels=settings.max_pixels
         )
-        lengths = self._lengths(Path(config.run.out).expanduser(), world)
+        lengths = self._lengths(Path(config.run.out).expanduser(), place)
         self._usable = np.flatnonzero((lengths > 0) & (lengths <= self._limit))
         self._tokens = lengths[self._usable]
         self.left_out = len(lengths) - len(self._usable)
@@ -79,11 +79,11 @@ class ShortContextPacks:
             self._planned = (epoch, shuffled[order], starts)
         return self._planned[1], self._planned[2]
 
-    def _lengths(self, out: Path, world: World) -> Ints:
+    def _lengths(self, out: Path, place: Place) -> Ints:
         """Tokens of every sample; 0 for one without an answer. Rank 0 measures, the others read its file."""
         key = [self._rows._fingerprint, self._decoder.patch_size, self._decoder.max_pixels]
         path = out / f"short-context-{fingerprint(key)[:16]}.npy"
-        if world.rank == 0 and not path.is_file():
+        if place.rank == 0 and not path.is_file():
             out.mkdir(parents=True, exist_ok=True)
             measured = np.zeros(len(self._rows), np.int64)
             for number in range(len(self._rows)):

@@ -14,7 +14,7 @@ from .config import TrainConfig
 from .data import PackSource, group_of
 from .encode import ChatEncoder
 from .images import LAYOUT, PageDecoder
-from .parallel import World
+from .parallel import Place
 from .short_context import MixedSource, ShortContextPacks
 
 
@@ -135,7 +135,7 @@ def check_page_labels(messages: list[dict[str, Any]], wanted: bool, where: str) 
         )
 
 
-def open_source(config: TrainConfig, folder: Path, model_config: Any, decoder: PageDecoder, world: World) -> PackSource:
+def open_source(config: TrainConfig, folder: Path, model_config: Any, decoder: PageDecoder, place: Place) -> PackSource:
     """The source of a run, for this process.
 
     Raises:
@@ -155,7 +155,7 @@ def open_source(config: TrainConfig, folder: Path, model_config: Any, decoder: P
         )
     share = config.short_context.share
     # Mixed with short packs, long ones do not go round the ranks in turn: every rank then steps through all of them.
-    rank, ranks = (0, 1) if share else (world.dp_rank, world.dp)
+    rank, ranks = (0, 1) if share else (place.dp_rank, place.dp)
     stream = PageStream(
         data.path,
         {name: weight for name, weight in data.configs.items() if weight > 0},
@@ -168,7 +168,7 @@ def open_source(config: TrainConfig, folder: Path, model_config: Any, decoder: P
         window=data.window,
         packs_per_step=config.packs_per_step(),
         # Whole pages are decoded by the loader only where this rank needs all of them, at the size they are stored in.
-        pixels="patches" if world.sp == 1 and decoder.patch_size == 14 else "jpeg",
+        pixels="patches" if place.sp == 1 and decoder.patch_size == 14 else "jpeg",
         layout=LAYOUT,
         threads=data.threads,
         on_error=data.on_error,
@@ -182,5 +182,5 @@ def open_source(config: TrainConfig, folder: Path, model_config: Any, decoder: P
     long = StreamSource(stream, encoder, decoder, config, ranks)
     if not share:
         return long
-    short = ShortContextPacks(config, encoder, decoder, world)
-    return MixedSource(long, short, share, world.dp_rank, world.dp)
+    short = ShortContextPacks(config, encoder, decoder, place)
+    return MixedSource(long, short, share, place.dp_rank, place.dp)

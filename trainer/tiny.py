@@ -83,11 +83,13 @@ def tiny_config(
     }
     if kind == "qwen2_5_vl":
         vision |= {"patch_size": 14, "window_size": 112, "fullatt_block_indexes": [1], "hidden_act": "silu"}
-        return Qwen2_5_VLConfig(text_config=text, vision_config=vision, **common)
+        architectures = ["Qwen2_5_VLForConditionalGeneration"]
+        return Qwen2_5_VLConfig(text_config=text, vision_config=vision, architectures=architectures, **common)
     text |= {"head_dim": head}
     text["rope_parameters"] |= {"mrope_interleaved": True}
     vision |= {"patch_size": 16, "num_position_embeddings": 64, "deepstack_visual_indexes": [0]}
-    return Qwen3VLConfig(text_config=text, vision_config=vision, **common)
+    architectures = ["Qwen3VLForConditionalGeneration"]
+    return Qwen3VLConfig(text_config=text, vision_config=vision, architectures=architectures, **common)
 
 
 def make_tiny_model(folder: Path, dataset: Path, seed: int = 0) -> int:
