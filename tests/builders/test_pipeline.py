@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from support.builds import SHORT, content, interrupt_when, run
+from support.builds import SHORT, children_of, content, interrupt_when, run
 from support.documents import write_corpus, write_report, write_scan
 
 SLICES = ("--set", "pack.documents_per_slice=2")
@@ -170,7 +171,14 @@ def test_a_second_build_in_the_same_folder_is_refused(pdfs: Path, tmp_path: Path
     def second_is_refused() -> bool:
         if not (out / ".work" / "build.json").exists():
             return False
-        refusals.append(run(*arguments, code=1).stderr)
+        first = children_of(os.getpid())
+        for pid in first:  # held still, so that it cannot end before the second has looked
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            refusals.append(run(*arguments, code=1).stderr)
+        finally:
+            for pid in first:
+                os.kill(pid, signal.SIGCONT)
         return True
 
     interrupt_when(second_is_refused, *arguments)
