@@ -27,19 +27,15 @@ def load_settings(cls: type[T], path: str | Path | None = None, overrides: list[
         overrides: ``section.key=value`` strings; the value is read as YAML. The last one wins.
 
     Raises:
-        SettingsError: unreadable file, unknown key (with the nearest known one) or wrong type.
+        SettingsError: unreadable file, unknown key (with the nearest known one), a key given twice, or wrong type.
     """
     values: dict[str, Any] = {}
     if path is not None:
+        values = _read_yaml(path)
         try:
-            loaded = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-        except OSError as error:
-            raise SettingsError(f"{path}: cannot be read: {error.strerror}") from None
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise SettingsError(f"{path}: not valid YAML: {error}") from None
-        if loaded is not None and not isinstance(loaded, dict):
-            raise SettingsError(f"{path}: the top level must be a mapping of settings")
-        values = loaded or {}
+            from_plain(cls, values)
+        except SettingsError as error:
+            raise SettingsError(f"{path}: {error}") from None
     for override in overrides or []:
         key, equals, text = override.partition("=")
         if not equals or not key.strip():
@@ -57,6 +53,35 @@ def load_settings(cls: type[T], path: str | Path | None = None, overrides: list[
             node = child
         node[last] = value
     return from_plain(cls, values)
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML in which a key that stands twice is an error: YAML itself would silently keep the last one."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """See ``yaml.SafeLoader``."""
+        seen: set[Any] = set()
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                continue
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key.value!r} stands here for the second time", key.start_mark
+                )
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def _read_yaml(path: str | Path) -> dict[str, Any]:
+    try:
+        loaded = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_Loader)
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read: {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: not valid YAML: {error}") from None
+    if loaded is not None and not isinstance(loaded, dict):
+        raise SettingsError(f"{path}: the top level must be a mapping of settings")
+    return loaded or {}
 
 
 def from_plain(cls: type[T], values: dict[str, Any]) -> T:

@@ -97,3 +97,21 @@ def test_printed_recipe_reads_back_and_explains_every_setting(tmp_path: Path) ->
         if line and not line.lstrip().startswith("#"):
             assert lines[i - 1].lstrip().startswith("# "), f"no explanation above {line!r}"
     assert set(yaml.safe_load(text)) == set(Recipe.__dataclass_fields__)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("select:\n  pages: [8, 50]\nrender:\n  dpi: 110\nselect: {}\n", "'select' stands here for the second time"),
+        ("select:\n  pages: [8, 50]\n  pages: [9, 10]\n", "'pages' stands here for the second time"),
+        ("select:\n  pagess: [8, 50]\n", "did you mean select.pages"),
+        ("render:\n  dpi: high\n", "must be of type int"),
+    ],
+)
+def test_a_mistake_in_a_file_is_named_with_the_file(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    with pytest.raises(SettingsError) as caught:
+        load_settings(Recipe, path, ["seed=3"])
+    assert words in str(caught.value)
+    assert "mine.yaml" in str(caught.value)
