@@ -8,6 +8,7 @@ a module is imported for every call of the command: what is heavy is imported wh
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import signal
 import sys
@@ -29,15 +30,19 @@ class Terminated(KeyboardInterrupt):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Returns the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            # In a locale without UTF-8 a name or a question with a letter of its own would end the command.
+            stream.reconfigure(errors="backslashreplace")
     errors = Console(stderr=True)
-    parser = _parser()
-    options = parser.parse_args(arguments)
-    run: Callable[[argparse.Namespace], int] | None = getattr(options, "run", None)
-    if run is None:
-        parser.print_help()
-        return 2
-    signal.signal(signal.SIGTERM, _terminate)
     try:
+        signal.signal(signal.SIGTERM, _terminate)
+        parser = _parser()
+        options = parser.parse_args(arguments)
+        run: Callable[[argparse.Namespace], int] | None = getattr(options, "run", None)
+        if run is None:
+            parser.print_help()
+            return 2
         return run(options)
     except MMProLongError as error:
         errors.print("error:", style="bold red", end=" ", highlight=False)
