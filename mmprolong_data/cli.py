@@ -16,8 +16,7 @@ from collections.abc import Callable, Sequence
 from importlib import metadata
 from types import FrameType
 
-from rich.console import Console
-
+from . import terminal
 from .errors import MMProLongError
 
 ORDER = ("build", "verify", "inspect", "recipe")
@@ -34,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
             # In a locale without UTF-8 a name or a question with a letter of its own would end the command.
             stream.reconfigure(errors="backslashreplace")
-    errors = Console(stderr=True)
+    errors = terminal.console(stderr=True)
     try:
         signal.signal(signal.SIGTERM, _terminate)
         parser = _parser()

@@ -6,8 +6,7 @@ import argparse
 import re
 from pathlib import Path
 
-from rich.console import Console
-
+from . import terminal
 from .errors import MMProLongError, SettingsError
 from .manifest import MANIFEST_NAME, Manifest
 from .registration import NAME
@@ -38,7 +37,7 @@ def _init(options: argparse.Namespace) -> int:
     from .roots import HUB, hub_url
     from .source import open_source
 
-    console = Console(stderr=True)
+    console = terminal.console(stderr=True)
     card = options.out / "README.md"
     _check_place(options.out, card, options.force)
     folder = Path(options.source).expanduser()
@@ -60,7 +59,7 @@ def _init(options: argparse.Namespace) -> int:
     temporary = card.with_name("README.md.tmp")
     temporary.write_text(stub(manifest, root), encoding="utf-8")
     temporary.replace(card)
-    output = Console()
+    output = terminal.console()
     samples = ", ".join(f"{config} {sum(counts.values())}" for config, counts in manifest.samples.items())
     output.print(f"{card}: version {manifest.dataset_version} at {root}", highlight=False, soft_wrap=True)
     output.print(f"samples: {samples}", highlight=False, soft_wrap=True)

@@ -8,8 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
+from mmprolong_data import terminal
 from mmprolong_data.errors import SettingsError
 from mmprolong_data.settings import from_plain, load_settings
 
@@ -95,7 +94,7 @@ def _build(options: argparse.Namespace) -> int:
     workers = options.workers if options.workers is not None else default_workers()
     if workers < 1:
         raise SettingsError(f"--workers {workers}: must be at least 1")
-    output, errors = Console(), Console(stderr=True)
+    output, errors = terminal.console(), terminal.console(stderr=True)
     display = ProgressDisplay(errors)
     build = Build(options.corpus, options.out, recipe, workers, options.format, display, options.max_cost)
     if options.dry_run:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from rich.console import Console
+from mmprolong_data import terminal
 
 HELP = """\
 Write the card (README.md) of a dataset anew from what was built, with the publisher's words and the licences and
@@ -57,7 +57,7 @@ def _card(options: argparse.Namespace) -> int:
     from ..publishing.views import open_folder
     from ..workspace import write_atomically
 
-    root, output = options.dataset, Console()
+    root, output = options.dataset, terminal.console()
     manifest = read_manifest(root)
     info = read_card_info(root, options.overrides)
     if options.sources is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from rich.console import Console
+from mmprolong_data import terminal
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -27,7 +27,7 @@ def _convert(options: argparse.Namespace) -> int:
     from ..publishing.convert import convert
     from ..publishing.show import ByteProgress
 
-    output, errors = Console(), Console(stderr=True)
+    output, errors = terminal.console(), terminal.console(stderr=True)
     progress = ByteProgress(errors, "convert")
     try:
         manifest, complete = convert(options.dataset, options.out, options.format, progress)

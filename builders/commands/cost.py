@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
+from mmprolong_data import terminal
+
 if TYPE_CHECKING:
     from mmprolong_data.llm.summary import Summary
 
@@ -62,7 +64,7 @@ def _cost(options: argparse.Namespace) -> int:
     path = options.dataset if options.dataset.is_file() else work / "llm.sqlite"
     summary = read_summary(path)
     tally = Tally() if options.dataset.is_file() else read_tally(work)
-    output = Console()
+    output = terminal.console()
     if options.json:
         output.print_json(json.dumps(_plain(summary, tally)))
         return 0

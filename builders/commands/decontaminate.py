@@ -6,7 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-from rich.console import Console
+from mmprolong_data import terminal
 
 DECONTAMINATE_HELP = """\
 Tell which PDFs of a corpus, or which samples of a dataset, contain documents, pages or questions of benchmarks.
@@ -60,7 +60,7 @@ def _decontaminate(options: argparse.Namespace) -> int:
     workers = options.workers if options.workers is not None else default_workers()
     if workers < 1:
         raise SettingsError(f"--workers {workers}: must be at least 1")
-    output, errors = Console(), Console(stderr=True)
+    output, errors = terminal.console(), terminal.console(stderr=True)
     found = looked_at = unreadable = 0
     with Progress(console=errors, disable=not errors.is_terminal) as progress:
         task = progress.add_task("decontaminate", total=None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from rich.console import Console
+from mmprolong_data import terminal
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -31,7 +31,7 @@ def _diff(options: argparse.Namespace) -> int:
     from ..publishing.views import open_view
 
     old, new = open_view(options.old), open_view(options.new)
-    progress = ByteProgress(Console(stderr=True), "compare", "samples")
+    progress = ByteProgress(terminal.console(stderr=True), "compare", "samples")
     on_hub = [view.label for view in (old, new) if "@" in view.label]
     try:
         repo = Repository(on_hub[0].partition("@")[0] if on_hub else "")
@@ -43,7 +43,7 @@ def _diff(options: argparse.Namespace) -> int:
     if options.json:
         sys.stdout.write(difference_json(difference, old.manifest.dataset_version, new.manifest.dataset_version) + "\n")
     else:
-        output = Console()
+        output = terminal.console()
         for view in (old, new):
             output.print(f"{view.label}: version {view.manifest.dataset_version}", highlight=False, soft_wrap=True)
         print_difference(output, difference)

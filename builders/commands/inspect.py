@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from rich.console import Console
+from mmprolong_data import terminal
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -22,7 +22,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 def _inspect(options: argparse.Namespace) -> int:
     from ..report import inspect_dataset
 
-    output = Console()
+    output = terminal.console()
     page = inspect_dataset(options.dataset, output)
     output.print(f"Report: {page}", highlight=False, soft_wrap=True)
     return 0

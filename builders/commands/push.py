@@ -6,8 +6,7 @@ import argparse
 import re
 from pathlib import Path
 
-from rich.console import Console
-
+from mmprolong_data import terminal
 from mmprolong_data.errors import SettingsError
 
 HELP = """\
@@ -62,7 +61,7 @@ def _push(options: argparse.Namespace) -> int:
 
     if options.version:
         parse_version(options.version)
-    output, errors = Console(), Console(stderr=True)
+    output, errors = terminal.console(), terminal.console(stderr=True)
     disable_progress_bars()  # the client's own, which would leave some lines for every file
     display = PushDisplay(errors)
     repo = Repository(options.repo, on_retry=display.note)

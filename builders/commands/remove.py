@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from rich.console import Console
+from mmprolong_data import terminal
 
 HELP = """\
 Take documents out of a finished dataset: only the shards that hold them are rewritten, the version is raised, and
@@ -37,7 +37,7 @@ def _remove(options: argparse.Namespace) -> int:
     from ..publishing.remove import finish_removal, remove
     from ..publishing.show import print_removal
 
-    output = Console()
+    output = terminal.console()
     if finish_removal(options.dataset):
         output.print(f"{options.dataset}: an interrupted removal was carried to its end.", highlight=False)
         if _already_gone(options.dataset, options.documents):

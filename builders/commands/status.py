@@ -7,7 +7,7 @@ import json
 import time
 from pathlib import Path
 
-from rich.console import Console
+from mmprolong_data import terminal
 
 STATUS_HELP = """\
 Tell how far the build in a folder is: slices and pages of every stage, failures, and when it may be done.
@@ -37,7 +37,7 @@ def _status(options: argparse.Namespace) -> int:
     from ..status import read_status
 
     status = read_status(options.dataset)
-    output = Console()
+    output = terminal.console()
     if options.json:
         text = json.dumps(status.to_dict(), sort_keys=True, indent=1)
         output.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from mmprolong_data import terminal
 from mmprolong_data.errors import SettingsError
 
 EXAMPLES = """\
@@ -51,7 +52,7 @@ def _verify(options: argparse.Namespace) -> int:
 
     if (options.pdfs or options.workers is not None) and not options.qa:
         raise SettingsError("--pdfs and --workers belong to --qa. Remedy: add --qa")
-    output, errors = Console(), Console(stderr=True)
+    output, errors = terminal.console(), terminal.console(stderr=True)
     with _progress(errors, "verify") as on_progress:
         problems = verify_dataset(options.dataset, progress=on_progress)
     _show(output, problems)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from rich.console import Console
-
+from mmprolong_data import terminal
 from mmprolong_data.settings import load_settings
 
 DESCRIPTION = """\
@@ -48,5 +47,5 @@ def _export(options: argparse.Namespace) -> int:
     config.validate()
     path = export_veomni(config, options.out)
     run = f"torchrun --nproc-per-node 8 -m mmprolong_trainer.veomni.adapter {path}"
-    Console().print(f"{path}\nIn VeOmni's environment: {run}", highlight=False, soft_wrap=True)
+    terminal.console().print(f"{path}\nIn VeOmni's environment: {run}", highlight=False, soft_wrap=True)
     return 0

@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from rich.console import Console
-
+from mmprolong_data import terminal
 from mmprolong_data.errors import SettingsError
 
 DESCRIPTION = """\
@@ -47,7 +46,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def _prepare(options: argparse.Namespace) -> int:
-    output = Console()
+    output = terminal.console()
     for name in ("context", "trained_context"):
         value = getattr(options, name)
         if value is not None and value < 1:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mmprolong_data import terminal
 from mmprolong_data.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -93,9 +94,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Evaluate or compare."""
-    from rich.console import Console
 
-    output = Console()
+    output = terminal.console()
     if options.compare:
         return _compare(options, output)
     missing = [f"--{name}" for name in ("suite", "data", "model") if not getattr(options, name)]
@@ -105,7 +105,6 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _evaluate(options: argparse.Namespace, output: Console) -> int:
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from .backends.local import LocalBackend
@@ -119,7 +118,7 @@ def _evaluate(options: argparse.Namespace, output: Console) -> int:
     suite = choose(suite, parse_lengths(options.lengths), tasks, options.limit)
     name = options.model_name or options.model
     folder = options.out or Path("evaluation") / f"{options.suite}-{re.sub(r'[^A-Za-z0-9.]+', '-', name).strip('-')}"
-    errors = Console(stderr=True)
+    errors = terminal.console(stderr=True)
     backend = open_backend(options, folder, suite.items)
     if isinstance(backend, LocalBackend) and not backend.leads:
         backend.serve()
