@@ -48,6 +48,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def _verify(options: argparse.Namespace) -> int:
+    from mmprolong_data.roots import has_card
     from mmprolong_data.verify import verify_dataset
 
     if (options.pdfs or options.workers is not None) and not options.qa:
@@ -55,9 +56,16 @@ def _verify(options: argparse.Namespace) -> int:
     output, errors = terminal.console(), terminal.console(stderr=True)
     with _progress(errors, "verify") as on_progress:
         problems = verify_dataset(options.dataset, progress=on_progress)
+    if not has_card(options.dataset):
+        remedy = f"Remedy: mmprolong card {options.dataset}"
+        problems.append(f"README.md: missing, or it names no configs: load_dataset would find none. {remedy}")
     _show(output, problems)
     if problems:
-        output.print(f"{options.dataset}: {len(problems)} problems", style="bold red", highlight=False)
+        output.print(
+            f"{options.dataset}: {len(problems)} problem{'s' if len(problems) > 1 else ''}",
+            style="bold red",
+            highlight=False,
+        )
         return 1
     output.print(
         f"{options.dataset}: everything is as the manifest says", style="green", highlight=False, soft_wrap=True

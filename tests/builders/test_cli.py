@@ -98,6 +98,17 @@ def test_output_that_nobody_reads_is_no_traceback(tmp_path: Path) -> None:
     assert "Traceback" not in errors
 
 
+def test_a_dataset_without_its_card_is_not_whole_and_the_remedy_works(tmp_path: Path) -> None:
+    pdfs = write_corpus(tmp_path / "pdfs", 1)
+    run("build", pdfs, *SHORT, "--no-report", cwd=tmp_path)
+    card = tmp_path / "mmprolong" / "README.md"
+    for damage in (card.unlink, lambda: card.write_text("# Mine\n")):
+        damage()
+        assert "mmprolong card mmprolong" in run("verify", "mmprolong", code=1, cwd=tmp_path).stdout
+        run("card", "mmprolong", cwd=tmp_path)
+        run("verify", "mmprolong", cwd=tmp_path)
+
+
 STOCK = """
 import sys, json
 from datasets import load_dataset

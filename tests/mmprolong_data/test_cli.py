@@ -15,11 +15,13 @@ from support.samples import write_dataset
 from mmprolong_data.cli import main
 
 ROOT = Path(__file__).resolve().parents[2]
+CARD = "---\nconfigs: []\n---\n"
 
 
 def test_letters_that_the_locale_lacks_are_escaped(tmp_path: Path) -> None:
     root = tmp_path / "donn\u00e9es"
     write_dataset(root, "parquet")
+    (root / "README.md").write_text(CARD)
     environment = os.environ | {"PYTHONIOENCODING": "ascii:strict"}
     done = subprocess.run(
         command("verify", root), capture_output=True, text=True, env=environment, timeout=60, check=False
@@ -43,6 +45,7 @@ def test_an_interrupt_while_the_commands_are_imported_is_no_traceback(
 def test_a_folder_is_shown_as_it_is_named(tmp_path: Path, name: str) -> None:
     root = tmp_path / name
     write_dataset(root, "parquet")
+    (root / "README.md").write_text(CARD)
     assert f"{name}: everything is as the manifest says" in run("verify", name, cwd=tmp_path).stdout
 
 
