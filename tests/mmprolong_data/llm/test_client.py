@@ -84,6 +84,21 @@ def test_the_api_key_is_sent_and_stored_nowhere(tmp_path: Path, monkeypatch: pyt
         assert b"secret-4711" not in path.read_bytes()
 
 
+def test_a_header_of_its_own_for_the_key_and_a_query(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the dated APIs of Azure have it: api-key instead of Authorization, api-version in the query."""
+    monkeypatch.setenv("TEST_KEY", "secret-4711")
+    behaviour = Behaviour(key="secret-4711", key_header="api-key", query=(("api-version", "2024-12-01-preview"),))
+    settings = replace(QUICK, key_header="api-key", query=dict(behaviour.query))
+    with LLMServer(square_brain, behaviour) as server:
+        (reply,) = ask_all(tmp_path / "l.sqlite", [request(5, server.url)], settings)
+        assert reply.value.square == 25
+        assert server.books.authorization == {""}
+        (refused,) = ask_all(tmp_path / "other.sqlite", [request(5, server.url)])
+        assert isinstance(refused, EndpointError)
+    for path in tmp_path.iterdir():
+        assert b"secret-4711" not in path.read_bytes()
+
+
 @pytest.mark.parametrize("fault", FAULTS)
 def test_each_fault_alone_is_survived(fault: str, tmp_path: Path) -> None:
     timeout = 1.0 if fault == "stall" else 30.0
