@@ -290,7 +290,7 @@ def test_what_is_sent(pdfs: Path, server: LLMServer, tmp_path: Path) -> None:
         (["qa.model=m", "verify.key_envs.judge=sk-12345"], "not the key"),
         (["qa.model=m", "verify.key_envs.luck=KEY"], "verify.key_envs"),
         (["qa.model=m", "llm.query={api-key: secret-4711}"], "environment"),
-        (["qa.model=m", "llm.key_header=api-key: secret-4711"], "name of a header"),
+        (["qa.model=m", 'llm.key_header="api-key: secret-4711"'], "name of a header"),
         (["qa.model=m", "qa.extra={m: {messages: []}}"], "qa.extra"),
     ],
 )
