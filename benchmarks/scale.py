@@ -1,9 +1,10 @@
-"""Cost of a document as the corpus grows, by engine: the local one, Ray, and the same work by datatrove and by Ray Data.
+"""Cost of a document as the corpus grows, by engine: local, Ray, and the same work by datatrove and by Ray Data.
 
 Every engine builds the slices of the same frozen plan; the shards must come out alike. ``floor`` is what no build can
-avoid (``build.py``): the pages rendered, encoded, and their text read once, in one process. ``bare`` is our code for slices in
-one process without a sandbox: what the sandbox costs is the difference to ``local 1``. Peers run that code too, in
-environments of their own, so that engines are compared, and nothing else. CPU time counts every process that an engine starts.
+avoid (``build.py``): the pages rendered, encoded, and their text read once, in one process. ``bare`` is our code for
+slices in one process without a sandbox: what the sandbox costs is the difference to ``local-1``. Peers run that code
+too, in environments of their own, so that engines are compared, and nothing else. CPU time counts every process that an
+engine starts.
 
     python benchmarks/scale.py PDF_FOLDER... --work DIR [--counts 25,250,1000] [--only WORDS] [--set key=value]
 
@@ -45,7 +46,7 @@ COMMAND = (
 
 
 def measured(command: list[str]) -> dict[str, Any]:
-    """Run a command: CPU seconds of it and of all that it started, wall seconds, and the JSON object that it printed."""
+    """Run a command: CPU seconds of it and of all that it started, wall seconds, and what it printed as JSON."""
     before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     wall = time.monotonic() - started
