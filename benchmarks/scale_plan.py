@@ -73,6 +73,7 @@ def write_inventory(path: Path, rows: int) -> None:
                     "path": f"/shared/corpus/{(start + i) // 1000:04d}/document-{start + i:07d}.pdf",
                     "name": f"document-{start + i:07d}.pdf",
                     "sha256": hashlib.sha256(str(start + i).encode()).hexdigest(), "bytes": 40_000 * n, "mtime_ns": 0,
+                    "version": "",
                     "pages": 0 if bad[i] else n, "widths": [w for w, _ in boxes], "heights": [h for _, h in boxes],
                     "repeats": repeats, "producer": "pdfTeX-1.40.25", "language": "en",
                     "reason": "damaged" if bad[i] else "", "detail": "",

@@ -114,6 +114,7 @@ class SliceBuilder:
                     continue
                 yield {
                     "path": row["path"],
+                    "doc_id": row["doc_id"],
                     "document": record["document"],
                     "recipe": content,
                     "configs": row["configs"],
@@ -212,7 +213,12 @@ class SliceBuilder:
     ) -> dict[str, dict[str, int]]:
         """Write the samples of all records. Returns doc_id -> {config: samples}."""
         payloads = (
-            {"path": by_id[doc_id]["path"], "sizes": record["sizes"], "quality": self.recipe.render.quality}
+            {
+                "path": by_id[doc_id]["path"],
+                "doc_id": doc_id,
+                "sizes": record["sizes"],
+                "quality": self.recipe.render.quality,
+            }
             for doc_id, record in records.items()
         )
         used: dict[str, dict[str, int]] = {}

@@ -314,6 +314,7 @@ class Build:
                 )
             else:
                 run_slices(in_order(workspace, missing), runner.run, at_once=at_once, stop=stop, abort=abort)
+        runner.check_left()
         cpu_seconds = pool.cpu_seconds + (reader.cpu_seconds if reader else 0.0)
         return _Ran(dict(sorted(runner.failed.items())), cpu_seconds, spent)
 

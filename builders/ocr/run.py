@@ -94,11 +94,17 @@ class PageReader:
         """
         if routed.value is None:
             return routed
-        path, doc_id, pages = payload["path"], payload["doc_id"], routed.value["pages"]
-        reasons: dict[int, str] = dict(routed.value["scanned"])
-        doubt = self._disagrees(path, routed.value["texts"])
+        with self._pdfs.files.local(payload["path"], payload["doc_id"]) as path:
+            return self._complete(payload | {"path": path}, routed, routed.value, on_pages)
+
+    def _complete(
+        self, payload: dict[str, Any], routed: Outcome, found: dict[str, Any], on_pages: Callable[[int], None]
+    ) -> Outcome:
+        path, doc_id, pages = payload["path"], payload["doc_id"], found["pages"]
+        reasons: dict[int, str] = dict(found["scanned"])
+        doubt = self._disagrees(path, found["texts"])
         if doubt:
-            reasons |= dict.fromkeys(routed.value["trusted"], doubt)
+            reasons |= dict.fromkeys(found["trusted"], doubt)
         if not reasons:
             return routed
         records = self.read(path, doc_id, sorted(reasons), on_pages)

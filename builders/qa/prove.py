@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,11 @@ from mmprolong_data.manifest import Manifest, read_manifest
 from mmprolong_data.schema import VQA_CONFIGS
 
 from ..corpus import find_files
+from ..fetch import FileStore
 from ..recipe import Recipe
 from ..report.statistics import COLUMNS, read_record
 from ..sandbox import SandboxPool
-from ..untrusted import real_path, stored_path
+from ..untrusted import real_path
 
 Progress = Callable[[int, int], None]
 
@@ -138,16 +140,17 @@ def _of_parquet(path: Path) -> Iterator[dict[str, Any]]:
 def _by_content(pdfs: Sequence[str | Path], wanted: set[str]) -> dict[str, str]:
     """SHA-256 -> path of the PDFs wanted."""
     found: dict[str, str] = {}
-    for path in find_files(pdfs):
-        try:
-            with open(path, "rb") as file:  # noqa: PTH123 - any bytes
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-        except OSError:
-            continue
-        if digest in wanted:
-            found.setdefault(digest, stored_path(path))
-        if len(found) == len(wanted):
-            break
+    with closing(FileStore()) as store:
+        for path in find_files(pdfs, store):
+            try:
+                with store.local(path) as here, open(real_path(here), "rb") as file:  # noqa: PTH123 - any bytes
+                    digest = hashlib.file_digest(file, "sha256").hexdigest()
+            except OSError:
+                continue
+            if digest in wanted:
+                found.setdefault(digest, path)
+            if len(found) == len(wanted):
+                break
     return found
 
 
