@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from mmprolong_data.errors import SettingsError
 from mmprolong_data.remote import is_url
@@ -47,7 +48,7 @@ def list_corpus(corpus: Sequence[str | Path], store: FileStore) -> Iterator[Foun
         corpus: Folders (searched through, ``*.pdf`` in any case; links are followed, no folder is entered twice),
             PDFs, and text files with one path a line (relative to the text file's folder; empty lines and lines that
             begin with ``#`` do not count; a line may name a folder). All of them may be URLs that fsspec knows, and so
-            may lines; over HTTP there are no folders.
+            may lines; over HTTP a folder is the page with which the server answers, its index.
         store: Reaches URLs.
 
     Yields:
@@ -93,12 +94,48 @@ def _entry(path: str, shown: str, store: FileStore) -> Iterator[Found]:
 
 def _url(url: str, store: FileStore) -> Iterator[Found]:
     listing = list_url(url, store)
+    if listing.urls is not None:
+        yield from _looked_at(listing.urls, store)
+        return
     if listing.text is None:
         for path, size, version in listing.files:
             yield Found(path, size, version)
         return
     with store.local(listing.text) as path:
-        yield from _listed(path, url.rpartition("/")[0], listing.text, store)
+        yield from _listed(path, _folder(url), listing.text, store)
+
+
+def learn_urls(corpus: Sequence[str | Path], store: FileStore) -> None:
+    """Tell a store what the URLs of a corpus hide (``FileStore.hide``), for a plan that was made by another process.
+
+    No file of the corpus is looked at, but a list behind a URL is fetched.
+
+    Raises:
+        SettingsError, UnfetchedError: such a list is not there.
+    """
+    for entry in corpus:
+        if not is_url(entry):
+            name = os.path.expanduser(os.fspath(entry).removeprefix("file://"))  # noqa: PTH111
+            if os.path.isfile(name) and not name.lower().endswith(".pdf"):  # noqa: PTH113
+                _learn_lines(name, store)
+        elif store.hide(str(entry)) != entry and not urlsplit(str(entry)).path.lower().endswith((".pdf", "/")):
+            text = list_url(str(entry), store).text
+            if text is not None:
+                with store.local(text) as path:
+                    _learn_lines(path, store)
+
+
+def _learn_lines(path: str, store: FileStore) -> None:
+    with open(path, "rb") as lines:  # noqa: PTH123
+        for raw in lines:
+            if raw.startswith(b"http"):
+                store.hide(os.fsdecode(raw.rstrip(b"\r\n")))
+
+
+def _folder(url: str) -> str:
+    """What the lines of a list behind a URL are relative to."""
+    over_http = urlsplit(url).scheme in ("http", "https")
+    return (url.partition("?")[0] if over_http else url).rpartition("/")[0]
 
 
 def _listed(path: str, folder: str, shown: str, store: FileStore) -> Iterator[Found]:
@@ -131,7 +168,7 @@ def _listed(path: str, folder: str, shown: str, store: FileStore) -> Iterator[Fo
         raise SettingsError(f"{shown}: this list names no file. Remedy: one path a line")
 
 
-def _looked_at(urls: list[str], store: FileStore) -> Iterator[Found]:
+def _looked_at(urls: Iterable[str], store: FileStore) -> Iterator[Found]:
     for path, size, version, detail in look_at(urls, store):
         yield Found(path, size, version, "unreadable" if detail else "", detail)
 

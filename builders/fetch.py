@@ -11,16 +11,18 @@ import shutil
 import tempfile
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from mmprolong_data.errors import FormatError, MMProLongError
-from mmprolong_data.remote import MissingError, RefusedError, Retries, SourceError, is_url, open_system, redacted
+from mmprolong_data.remote import MissingError, RefusedError, Retries, SourceError, is_url, open_system
+
+from .urls import HiddenUrls, shown, url_name
 
 KEPT_BYTES = 2 << 30
 """Most bytes of fetched files that nobody uses at the moment: a document is needed again by each stage of its slice."""
@@ -28,6 +30,7 @@ CHUNK = 16 << 20
 """Bytes asked for at a time."""
 THREADS = 8
 """Files that are fetched at a time."""
+ANOTHER = "another file than when the plan was made"
 _REMEDY = " Remedy: run the same command again when the server can be reached; what is complete is kept"
 _PREFIX = "mmprolong-fetched-"
 
@@ -38,11 +41,13 @@ class UnfetchedError(MMProLongError):
     Args:
         message: For the user, without credentials.
         lasting: Where the server has answered that there is no such file, or that nobody may read it: this answer.
+        gone: The file of the plan exists no more: it was removed, or another one has its name.
     """
 
-    def __init__(self, message: str, lasting: str = "") -> None:
+    def __init__(self, message: str, lasting: str = "", gone: bool = False) -> None:
         super().__init__(message)
         self.lasting = lasting
+        self.gone = gone
 
 
 @dataclass(eq=False, slots=True)
@@ -71,7 +76,7 @@ class FileStore:
         self._lock = threading.RLock()
         self._systems: dict[tuple[str, str], Any] = {}
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
-        self._full_urls: dict[str, str] = {}
+        self._urls = HiddenUrls()
         self._executor: ThreadPoolExecutor | None = None
         self._folder: Path | None = None
         self._folder_lock: Any = None
@@ -79,23 +84,12 @@ class FileStore:
         self._closed = False
 
     def hide(self, url: str) -> str:
-        """The name under which a URL may be stored: without what may be a secret, which only this store keeps.
-
-        User names, passwords and queries of ``http`` URLs are left out. A query may name the file (``?id=5``), so that
-        a hash of what is no signature in it takes its place.
-        """
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not (parts.query or "@" in parts.netloc):
-            return url
-        told = "&".join(sorted(word for word in parts.query.split("&") if not _is_signature(word)))
-        stored = redacted(url) + (f"#{hashlib.sha256(told.encode()).hexdigest()[:12]}" if told else "")
-        with self._lock:
-            self._full_urls[stored] = url
-        return stored
+        """The name under which a URL may be stored. See ``HiddenUrls.hide``."""
+        return self._urls.hide(url)
 
     def full(self, stored: str) -> str:
-        """The inverse of ``hide``, for what this store has hidden."""
-        return self._full_urls.get(stored, stored)
+        """The inverse of ``hide``. See ``HiddenUrls.full``."""
+        return self._urls.full(stored)
 
     def system(self, stored: str) -> tuple[Any, str]:
         """The fsspec file system of a URL, one for each server, and the path in it.
@@ -169,10 +163,8 @@ class FileStore:
         try:
             found = entry.future.result()
             if sha256 and found[1] != sha256:
-                raise UnfetchedError(
-                    f"{path}: is another file than when the plan was made."
-                    " Remedy: put the old one back, or build into another folder"
-                )
+                remedy = "Remedy: put the old one back, or build into another folder"
+                raise UnfetchedError(f"{shown(path)}: {ANOTHER}. {remedy}", ANOTHER, gone=True)
         except BaseException as error:
             self._give_back(entry)
             with self._lock:  # the next one who asks tries anew
@@ -232,7 +224,7 @@ class FileStore:
         if folder is None:
             raise UnfetchedError(f"{stored}: the build was stopped")
         # The name is kept: what is said about a document must not depend on where it came from.
-        name = os.fsencode(url_name(stored))[:200].decode(errors="ignore")
+        name = os.fsencode(url_name(stored).replace("\0", ""))[:200].decode(errors="ignore")
         target = folder / number / (name if name not in ("", ".", "..") else "file")
         temporary = target.with_name(target.name + ".tmp")
         where = shown(stored)
@@ -253,7 +245,7 @@ class FileStore:
         """What a failed access to a file of the corpus means."""
         where = shown(stored)
         if isinstance(error, MissingError):
-            return UnfetchedError(f"{where}: there is no such file", "there is no such file")
+            return UnfetchedError(f"{where}: there is no such file", "there is no such file", gone=True)
         if isinstance(error, RefusedError):
             # Where no credentials are sent, a refusal says something about the file; else it may be about them.
             anonymous = urlsplit(stored).scheme in ("http", "https") and self.full(stored) == stored
@@ -301,19 +293,6 @@ class FileStore:
         return after
 
 
-def shown(stored: str) -> str:
-    """A stored path as a message may show it."""
-    return redacted(stored) if urlsplit(stored).scheme in ("http", "https") else stored
-
-
-def url_name(stored: str) -> str:
-    """The file name in a URL."""
-    parts = urlsplit(stored)
-    if parts.scheme in ("http", "https"):
-        return unquote(parts.path.rstrip("/").rpartition("/")[2]).rpartition("/")[2]
-    return stored.rstrip("/").rpartition("/")[2]
-
-
 def _full_disk(path: Path, error: OSError) -> MMProLongError:
     return MMProLongError(
         f"{path.parent}: {error.strerror} while a file of the corpus was fetched."
@@ -321,25 +300,7 @@ def _full_disk(path: Path, error: OSError) -> MMProLongError:
     )
 
 
-def _is_signature(word: str) -> bool:
-    name = word.partition("=")[0].lower()
-    known = ("sig", "signature", "expires", "token", "key", "policy", "key-pair-id", "awsaccesskeyid", "googleaccessid")
-    azure = ("se", "st", "sp", "sv", "sr", "spr", "skoid", "sktid", "skt", "ske", "sks", "skv")
-    return name.startswith(("x-amz-", "x-goog-", "x-ms-")) or name in known or name in azure
-
-
 def _remove_if_dead(folder: Path) -> None:
     with contextlib.suppress(OSError), (folder / "lock").open("r+") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def version_of(info: Mapping[str, Any]) -> str:
-    """What changes when a file behind a URL changes: its ETag or hash, else its time stamp; empty where neither is."""
-    for name in ("ETag", "etag", "blob_id", "md5Hash", "content_md5", "sha256", "crc32c", "Content-MD5"):
-        if info.get(name):
-            return str(info[name]).strip('"')
-    for name in ("LastModified", "last_modified", "Last-Modified", "mtime", "updated"):
-        if info.get(name):
-            return str(info[name])
-    return ""

@@ -22,11 +22,12 @@ from mmprolong_data.remote import is_url
 from mmprolong_data.settings import to_plain
 
 from .corpus import list_corpus
-from .fetch import UnfetchedError, url_name
+from .fetch import UnfetchedError
 from .recipe import Recipe
 from .sandbox import UNFETCHED, SandboxPool
 from .spool import Row, Spool
 from .untrusted import real_path
+from .urls import url_name
 from .workspace import atomic_stream
 
 INVENTORY_VERSION = 3

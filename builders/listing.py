@@ -1,20 +1,25 @@
-"""What lies behind a URL: the PDFs below a prefix as the server lists them, one file, or a text of paths."""
+"""What lies behind a URL: the PDFs below a prefix as the server lists them, one file, an index, or a text of paths."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from mmprolong_data.errors import SettingsError
-from mmprolong_data.remote import MissingError, RefusedError, Retries, SourceError
+from mmprolong_data.remote import MissingError, RefusedError, Retries, SourceError, redacted
 
-from .fetch import FileStore, UnfetchedError, shown, version_of
+from .fetch import FileStore, UnfetchedError
+from .urls import shown, version_of
 
+DEPTH = 32
+"""Folders in folders that are entered over HTTP, where a server can make them up without end."""
+_PAGE = 1000
+"""Entries of a listing that are taken over at a time."""
 LOOKS = 32
 """Files of a list that are looked at at a time."""
 _LOCAL = (
@@ -30,9 +35,10 @@ Remote = tuple[str, int, str]
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What a URL stands for: ``files``, or the stored path of a ``text`` that names files."""
+    """What a URL stands for: ``files``, ``urls`` to look at, or the stored path of a ``text`` that names files."""
 
-    files: Iterable[Remote]
+    files: Iterable[Remote] = ()
+    urls: Iterable[str] | None = None
     text: str | None = None
 
 
@@ -46,20 +52,21 @@ def list_url(url: str, store: FileStore) -> Listing:
     _check(url)
     stored = store.hide(url)
     if urlsplit(url).scheme in ("http", "https"):
-        if not urlsplit(url).path.lower().endswith(".pdf") and not _is_pdf(stored, store):
-            return Listing([], stored)
-        return Listing([_file(stored, store)])
+        kind = _kind(stored, store)
+        if kind == "html":
+            return Listing(urls=_index(stored, store))
+        return Listing(text=stored) if kind == "text" else Listing([_file(stored, store)])
     system, path = store.system(stored)
     info = _asked(lambda: system.info(path), stored, store)
     if info["type"] == "directory":
         return Listing(_some(_below(system, path, stored, store), stored))
-    if not path.lower().endswith(".pdf") and not _is_pdf(stored, store):
-        return Listing([], stored)
+    if _kind(stored, store) == "text":
+        return Listing(text=stored)
     return Listing([(_url_of(system, info["name"]), _size(info), version_of(info))])
 
 
-def look_at(urls: Sequence[str], store: FileStore) -> Iterator[tuple[str, int, str, str]]:
-    """Ask about the lines of a list, many at a time, in order.
+def look_at(urls: Iterable[str], store: FileStore) -> Iterator[tuple[str, int, str, str]]:
+    """Ask about the lines of a list (or links), many at a time, in order.
 
     Yields:
         Stored path, bytes, version, and why the file cannot be had ("" if it can). A line may name a folder.
@@ -111,17 +118,43 @@ def _check(url: str) -> None:
         raise SettingsError(f"{parts.scheme}://...: credentials in a URL. Remedy: set them in the environment")
 
 
-def _is_pdf(stored: str, store: FileStore) -> bool:
+def _kind(stored: str, store: FileStore) -> Literal["pdf", "text", "html"]:
+    """What one file is: by its name, else by its first bytes."""
+    if urlsplit(stored).path.lower().endswith(".pdf"):
+        return "pdf"
     try:
         with store.local(stored) as path, Path(path).open("rb") as file:
             head = file.read(4096)
     except UnfetchedError as error:
         raise (SettingsError(str(error)) if error.lasting else error) from None
     if b"%PDF-" in head[:1024]:
-        return True
-    if b"\0" in head or b"<html" in head.lower() or b"<!doctype" in head.lower():
+        return "pdf"
+    page = b"<html" in head.lower() or b"<!doctype" in head.lower()
+    over_http = urlsplit(stored).scheme in ("http", "https")
+    if b"\0" in head or (page and not over_http):
         raise SettingsError(f"{shown(stored)}: neither a PDF nor a text file of paths")
-    return False
+    return "html" if page else "text"
+
+
+def _index(stored: str, store: FileStore) -> Iterator[str]:
+    """The PDFs that a server's index of a folder links to, on this server and below this folder; its folders too."""
+    system, first = store.system(stored)
+    waiting, entered, some = [(first, 0)], set[str](), False
+    while waiting:
+        current, depth = waiting.pop()
+        links = _asked(lambda url=current: system.ls(url, detail=False), redacted(current), store)
+        for link in sorted(set(links)):
+            below = link.removeprefix(current.rstrip("/") + "/")
+            if below == link or ".." in below.split("/") or link in entered:
+                continue
+            entered.add(link)
+            if link.endswith("/") and "?" not in link and depth < DEPTH:
+                waiting.append((link, depth + 1))
+            elif urlsplit(link).path.lower().endswith(".pdf"):
+                some = True
+                yield link
+    if not some:
+        raise SettingsError(f"{shown(stored)}: a page without links to PDFs below it. Remedy: name the folder's index")
 
 
 def _file(stored: str, store: FileStore) -> Remote:
@@ -175,7 +208,7 @@ def _s3_objects(system: Any, path: str, stored: str, store: FileStore) -> Iterat
         found = []
         async for info in objects:
             found.append(info)
-            if len(found) == 1000:
+            if len(found) == _PAGE:
                 break
         return found
 

@@ -36,7 +36,8 @@ class SandboxPool:
     result could depend on. Safe to use from several threads. Use it as a context manager, or call ``close``.
 
     Where a payload's ``path`` is a URL, this process fetches the file (``files``) and the child, which has no
-    credentials, gets its place on this machine. ``doc_id``, if the payload has it, must be the hash of its content.
+    credentials, gets its place on this machine. ``doc_id``, if the payload has it, must be the hash of its content: a
+    file that was removed or replaced is ``unreadable``, as one on this machine that was removed.
 
     Args:
         workers: Most children at a time. They start when they are needed.
@@ -86,15 +87,20 @@ class SandboxPool:
 
         Raises:
             MMProLongError: See the class; ``SandboxClosed`` if the pool is closed meanwhile.
-            UnfetchedError: The file at a URL cannot be fetched.
+            UnfetchedError: The file at a URL cannot be fetched, and may still be there.
             ValueError: There is no such task.
         """
         if task not in self._tasks and task not in TASKS:
             raise ValueError(f"no task {task!r}; there are {', '.join([*TASKS, *self._tasks])}")
         if "path" not in payload:
             return self._call(task, payload, timeout, retry)
-        with self.files.local(payload["path"], payload.get("doc_id", "")) as path:
-            return self._call(task, payload | {"path": path}, timeout, retry)
+        try:
+            with self.files.local(payload["path"], payload.get("doc_id", "")) as path:
+                return self._call(task, payload | {"path": path}, timeout, retry)
+        except UnfetchedError as error:
+            if error.gone:
+                return Outcome(None, "unreadable", error.lasting)
+            raise
 
     def _call(self, task: str, payload: dict[str, Any], timeout: float | None, retry: bool) -> Outcome:
         for last_chance in (False, True) if retry else (True,):

@@ -112,7 +112,8 @@ class Retries:
                 return call()
             except MMProLongError:
                 raise
-            except Exception as error:  # noqa: BLE001 - every file system has exceptions of its own
+            except Exception as raised:  # noqa: BLE001 - every file system has exceptions of its own
+                error = _cause(raised)
                 _refuse_hopeless(error, where)
                 if attempt == self._attempts:
                     # The message may hold the whole URL, with what must not be shown.
@@ -126,6 +127,13 @@ class Retries:
                 if self._closed.wait(min(30.0, self._backoff * 2 ** (attempt - 1)) * random.uniform(0.5, 1.0)):
                     raise SourceError(f"{where}: the stream was closed") from None
         raise AssertionError("unreachable")
+
+
+def _cause(error: Exception) -> Exception:
+    """What went wrong. fsspec calls a file behind HTTP missing whatever it was; only 404 and 410 say so."""
+    cause = error.__cause__
+    hidden = type(cause).__module__.partition(".")[0] in ("aiohttp", "builtins")
+    return cause if isinstance(error, FileNotFoundError) and isinstance(cause, Exception) and hidden else error
 
 
 def _refuse_hopeless(error: Exception, where: str) -> None:

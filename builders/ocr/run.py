@@ -15,6 +15,7 @@ from typing import Any
 from mmprolong_data.settings import to_plain
 
 from ..child import Outcome
+from ..fetch import UnfetchedError
 from ..recipe import OcrLimits, Recipe, Sandbox
 from ..sandbox import SandboxPool
 from .cache import PageCache
@@ -94,8 +95,13 @@ class PageReader:
         """
         if routed.value is None:
             return routed
-        with self._pdfs.files.local(payload["path"], payload["doc_id"]) as path:
-            return self._complete(payload | {"path": path}, routed, routed.value, on_pages)
+        try:
+            with self._pdfs.files.local(payload["path"], payload["doc_id"]) as path:
+                return self._complete(payload | {"path": path}, routed, routed.value, on_pages)
+        except UnfetchedError as error:
+            if error.gone:
+                return Outcome(None, "unreadable", error.lasting)
+            raise
 
     def _complete(
         self, payload: dict[str, Any], routed: Outcome, found: dict[str, Any], on_pages: Callable[[int], None]

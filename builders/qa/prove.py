@@ -15,10 +15,11 @@ import pyarrow.parquet as pq
 from mmprolong_data.errors import FormatError, MMProLongError, SettingsError
 from mmprolong_data.index import read_index
 from mmprolong_data.manifest import Manifest, read_manifest
+from mmprolong_data.remote import is_url
 from mmprolong_data.schema import VQA_CONFIGS
 
 from ..corpus import find_files
-from ..fetch import FileStore
+from ..fetch import FileStore, UnfetchedError
 from ..recipe import Recipe
 from ..report.statistics import COLUMNS, read_record
 from ..sandbox import SandboxPool
@@ -147,6 +148,10 @@ def _by_content(pdfs: Sequence[str | Path], wanted: set[str]) -> dict[str, str]:
                     digest = hashlib.file_digest(file, "sha256").hexdigest()
             except OSError:
                 continue
+            except UnfetchedError as error:
+                if not error.lasting:
+                    raise
+                continue
             if digest in wanted:
                 found.setdefault(digest, path)
             if len(found) == len(wanted):
@@ -166,4 +171,4 @@ def _known_paths(root: Path) -> dict[str, str]:
     except (OSError, ValueError) as error:
         raise MMProLongError(f"{inventory}: cannot be read ({type(error).__name__}). Remedy: --pdfs FOLDER") from None
     pairs = zip(table["sha256"].to_pylist(), table["path"].to_pylist(), strict=True)
-    return {digest: path for digest, path in pairs if digest and Path(real_path(path)).is_file()}
+    return {digest: path for digest, path in pairs if digest and (is_url(path) or Path(real_path(path)).is_file())}
