@@ -196,6 +196,8 @@ def print_part(console: Console, result: PartResult, name: str, seconds: float) 
         f" ({human_time(result.cpu_seconds)} CPU in the workers).",
         highlight=False,
     )
+    if result.spent:
+        console.print(f"Models: {result.spent:,.4f} US dollars in this run of this part.", highlight=False)
     console.print("When all parts are done: mmprolong build --finish --out DIR", highlight=False, soft_wrap=True)
 
 
