@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import MMProLongError
-from .ledger_file import SCHEMA_VERSION, LedgerFile, check_version, connect, lock_ledger
+from .ledger_file import SCHEMA_VERSION, UPGRADES, LedgerFile, check_version, connect, lock_ledger
 from .types import Endpoint, Request, Usage
 
 TAKEN_IN = "taken in"
@@ -25,7 +25,8 @@ create table meta (name text primary key, value text not null) without rowid;
 create table runs (id integer primary key, started real not null, ended real, why text not null default '');
 create table calls (
     key text primary key, stage text not null, model text not null, endpoint text not null, about text not null,
-    status text not null, text text not null, detail text not null, stored real not null
+    status text not null, text text not null, detail text not null, stored real not null,
+    served text not null default ''
 ) without rowid;
 create table attempts (
     id integer primary key, run integer not null, key text not null, stage text not null, model text not null,
@@ -51,11 +52,15 @@ _INSERT = (
 
 @dataclass(frozen=True, slots=True)
 class StoredCall:
-    """A request that needs not be asked again. ``status`` is ``ok``, or why there will never be a value."""
+    """A request that needs not be asked again.
+
+    ``status`` is ``ok``, or why there will never be a value; ``served`` the model's name as the endpoint reported it.
+    """
 
     status: str
     text: str
     detail: str
+    served: str
 
 
 class Ledger:
@@ -89,6 +94,7 @@ class Ledger:
                         self._db.execute(statement)
                     self._db.execute("insert into meta values ('version', ?)", (str(SCHEMA_VERSION),))
                     self._db.execute("insert into meta values ('name', ?)", (uuid.uuid4().hex,))
+                self._upgrade()
             check_version(self._db, path)
             self.name = str(self._db.execute("select value from meta where name = 'name'").fetchone()[0])
             if before is not None and before.is_file():
@@ -111,7 +117,7 @@ class Ledger:
         """The stored call, or None if it has to be asked."""
         for db in (self._db, self._before):
             if db is not None:
-                row = db.execute("select status, text, detail from calls where key = ?", (key,)).fetchone()
+                row = db.execute("select status, text, detail, served from calls where key = ?", (key,)).fetchone()
                 if row:
                     return StoredCall(*row)
         return None
@@ -135,7 +141,15 @@ class Ledger:
         self._end(attempt, outcome, http, detail, usage)
 
     def store(
-        self, attempt: int, request: Request, key: str, status: str, text: str, detail: str, usage: Usage
+        self,
+        attempt: int,
+        request: Request,
+        key: str,
+        status: str,
+        text: str,
+        detail: str,
+        usage: Usage,
+        served: str = "",
     ) -> None:
         """Note an attempt's outcome and keep the call for ever, in one transaction.
 
@@ -147,15 +161,16 @@ class Ledger:
             text: The model's text.
             detail: More about a failure.
             usage: What the attempt took.
+            served: The model's name as the endpoint reported it.
         """
         with self._db:
             self._db.execute("begin immediate")
             self._end(attempt, status, 200 if text else None, detail, usage)
             self._db.execute(
-                "insert or replace into calls values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "insert or replace into calls values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     key, request.stage, request.endpoint.model, request.endpoint.base_url, request.about,
-                    status, text, detail, time.time(),
+                    status, text, detail, time.time(), served,
                 ),
             )  # fmt: skip
             self._db.execute("delete from batch_items where key = ?", (key,))
@@ -225,6 +240,12 @@ class Ledger:
         if self._before is not None:
             self._before.close()
         self._lock.close()
+
+    def _upgrade(self) -> None:
+        version = self._db.execute("select value from meta where name = 'version'").fetchone()
+        for statement in UPGRADES.get(version[0], ()) if version else ():
+            self._db.execute(statement)
+            self._db.execute("update meta set value = ? where name = 'version'", (str(int(version[0]) + 1),))
 
     def _attempt(self, request: Request, key: str, batch: str) -> tuple[Any, ...]:
         endpoint = request.endpoint

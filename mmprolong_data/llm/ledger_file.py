@@ -11,7 +11,9 @@ from typing import IO
 
 from ..errors import MMProLongError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+UPGRADES = {"1": ("alter table calls add column served text not null default ''",)}
+"""Version -> what makes it the next one."""
 
 
 class LedgerInUse(MMProLongError):
@@ -56,9 +58,9 @@ def connect(path: Path, read_only: bool = False, *, alone: bool = False, settled
 
 
 def check_version(db: sqlite3.Connection, path: Path) -> None:
-    """Refuse a ledger of another version."""
+    """Refuse a ledger of another version, unless it is one that opening it for writing upgrades."""
     version = db.execute("select value from meta where name = 'version'").fetchone()
-    if version is None or version[0] != str(SCHEMA_VERSION):
+    if version is None or version[0] not in (str(SCHEMA_VERSION), *UPGRADES):
         raise MMProLongError(f"{path}: a ledger of another version of mmprolong. Remedy: use that version")
 
 

@@ -52,8 +52,8 @@ def take_in(into: Path, others: list[Path]) -> None:
 def settle(path: Path) -> None:
     """Bring a ledger into one file that can be read without locks as long as nobody writes to it."""
     if path.is_file():
+        Ledger(path).close("settled")  # of this version, and with nothing that a kill has left open
         with lock_ledger(path), closing(sqlite3.connect(path, isolation_level=None)) as db:
-            check_version(db, path)
             db.execute("pragma journal_mode = delete")
 
 

@@ -19,7 +19,7 @@ from support.llm_server import Behaviour, LLMServer, identity
 from support.model_builds import CONCURRENCY, arguments
 from support.qa_brain import bad_at_times
 
-QUIET = Behaviour(latency=0.01)
+QUIET = Behaviour(latency=0.01, reports="/srv/models/test-model-2026-10-01")
 SLICED = (
     "--set", "pack.documents_per_slice=1", "--workers", "1", "--set", "tasks.configs=[extract_single,reasoning]",
     "--set", "verify.checks=[closed_book,evidence]", "--set", "qa.pages=text",
