@@ -19,6 +19,9 @@ from .errors import SettingsError
 
 T = TypeVar("T")
 
+MAX_BYTES = 1_000_000
+"""Of a file of settings: a PDF or a device that was named by mistake must not fill the memory."""
+
 
 def load_settings(cls: type[T], path: str | Path | None = None, overrides: list[str] | None = None) -> T:
     """Build the settings class ``cls`` from its defaults, then a YAML file, then overrides.
@@ -76,7 +79,11 @@ class _Loader(yaml.SafeLoader):
 
 def _read_yaml(path: str | Path) -> dict[str, Any]:
     try:
-        loaded = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_Loader)
+        with Path(path).open("rb") as stream:
+            content = stream.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise SettingsError(f"{path}: larger than {MAX_BYTES:,} bytes: no file of settings")
+        loaded = yaml.load(content.decode(), Loader=_Loader)
     except OSError as error:
         raise SettingsError(f"{path}: cannot be read: {error.strerror}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
