@@ -206,7 +206,9 @@ def test_a_dead_endpoint_ends_the_run_early(tmp_path: Path) -> None:
     errors = ask_all(tmp_path / "l.sqlite", asked)
     assert all(isinstance(error, EndpointError) for error in errors)
     assert "127.0.0.1:9" in str(errors[0])
-    assert read_summary(tmp_path / "l.sqlite").attempts < 100
+    summary = read_summary(tmp_path / "l.sqlite")
+    assert summary.attempts < 100
+    assert summary.uncertain == 0  # who was never reached has billed nothing
 
 
 def test_a_wrong_key_ends_the_run_at_once_and_names_the_variable(
