@@ -6,12 +6,14 @@ import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
-from .lines import Fragment, Line, RawPage, make_lines
+from .lines import Fragment, Line, RawPage, make_lines, usual
 
 TOP, BOTTOM = 0.15, 0.84
 """Zones: baselines above / below these parts of the page's height."""
 MOST_LINES = 4
 """Lines looked at in each zone, from the page's edge."""
+LARGE = 1.3
+"""Lines so many times larger than the body do not repeat by being alike but for their number: they are headings."""
 _DIGITS = re.compile(r"\d+")
 _ROMAN = re.compile(r"[ivxlc]{1,7}\Z", re.IGNORECASE)
 _PAGE_NUMBER = re.compile(
@@ -54,12 +56,15 @@ def find_furniture(pages: list[RawPage]) -> list[Furniture]:
     pages_of: dict[tuple[bool, str], set[int]] = defaultdict(set)
     for edge in edges:
         pages_of[edge.top, edge.key].add(edge.page)
+    body = usual([f.size for page in pages for f in page.fragments], 10.0)
     chosen: dict[int, _Edge] = {}
     levels: Counter[tuple[bool, int]] = Counter()
     for i, edge in enumerate(edges):
         number = any(_counts(cell.text, edge, offsets) for cell in edge.line.cells)
         alone = number and len(edge.line.cells) == 1
         repeated = len(pages_of[edge.top, edge.key]) >= least and edge.key != "#"
+        if repeated and "#" in edge.key and edge.line.size > LARGE * body:
+            repeated = False  # "Chapter 1", "Chapter 2"
         if alone or (repeated and (edge.isolated or edge.rank == 0)) or (number and edge.isolated and _short(edge)):
             chosen[i] = edge
             levels[edge.top, round(edge.line.base)] += 1
