@@ -50,9 +50,9 @@ class Outcome:
 
 
 class ChildProcess:
-    """One child process. ``run`` is for one thread at a time; ``kill`` for any."""
+    """One child process; it gets ``environment`` too. ``run`` is for one thread at a time; ``kill`` for any."""
 
-    def __init__(self) -> None:
+    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
         self.documents = 0
         self.cpu = 0.0
         self._ended = False
@@ -67,7 +67,7 @@ class ChildProcess:
                     stdin=subprocess.DEVNULL,
                     stdout=self._messages,
                     stderr=self._messages,
-                    env=_environment(),
+                    env=_environment() | dict(environment or {}),
                     start_new_session=True,  # Ctrl-C in the terminal reaches the parent alone
                 )
             except OSError as error:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmprolong_data import terminal
+from mmprolong_data.arguments import local_path
 from mmprolong_data.errors import SettingsError
 from mmprolong_data.settings import from_plain, load_settings
 
@@ -62,8 +63,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     build.add_argument("corpus", nargs="*", metavar="CORPUS", help="folder, PDF, text file of paths, or URL of one")
-    build.add_argument("--out", type=Path, default=Path("mmprolong"), metavar="DIR", help="default: ./mmprolong")
-    build.add_argument("--recipe", type=Path, metavar="FILE", help="YAML with settings (see 'mmprolong recipe')")
+    build.add_argument("--out", type=local_path, default=Path("mmprolong"), metavar="DIR", help="default: ./mmprolong")
+    build.add_argument("--recipe", type=local_path, metavar="FILE", help="YAML with settings (see 'mmprolong recipe')")
     build.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides",
         help="one setting, such as select.pages=[8,50]; may be repeated",
@@ -129,16 +130,18 @@ def _check_mode(options: argparse.Namespace) -> tuple[int, int] | None:
     Raises:
         SettingsError: they do not.
     """
-    modes = [name for name in ("part", "finish", "dry_run") if getattr(options, name)]
+    modes = [name for name in ("part", "finish", "dry_run") if getattr(options, name) not in (None, False)]
     if len(modes) > 1:
         raise SettingsError(" and ".join(f"--{name.replace('_', '-')}" for name in modes) + ": only one at a time")
     if options.incomplete and not options.finish:
         raise SettingsError("--incomplete goes with --finish only")
     if options.max_cost is not None and not options.max_cost > 0:
         raise SettingsError(f"--max-cost {options.max_cost}: must be more than 0")
+    if "" in options.corpus:
+        raise SettingsError("a corpus is the empty path. Remedy: name a folder (.: this one)")
     if not options.corpus and not options.finish:
         raise SettingsError("no corpus: name a folder, a PDF, a text file of paths, or a URL")
-    if not options.part:
+    if options.part is None:
         return None
     match = re.fullmatch(r"(\d{1,9})/(\d{1,9})", options.part)
     part, parts = (int(match[1]), int(match[2])) if match else (0, 0)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from mmprolong_data import terminal
+from mmprolong_data.arguments import local_path
 
 HELP = """\
 Write the card (README.md) of a dataset anew from what was built, with the publisher's words and the licences and
@@ -32,8 +32,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    card.add_argument("dataset", type=Path, metavar="DIR")
-    card.add_argument("--sources", type=Path, metavar="CSV", help="licence and source of each document")
+    card.add_argument("dataset", type=local_path, metavar="DIR")
+    card.add_argument("--sources", type=local_path, metavar="CSV", help="licence and source of each document")
     card.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides",
         help="one setting of card.yaml; may be repeated",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import re
-from pathlib import Path
 
 from mmprolong_data import terminal
+from mmprolong_data.arguments import local_path
 from mmprolong_data.errors import SettingsError
 
 HELP = """\
@@ -39,7 +39,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    push.add_argument("dataset", type=Path, metavar="DIR")
+    push.add_argument("dataset", type=local_path, metavar="DIR")
     push.add_argument("repo", metavar="ORG/NAME")
     push.add_argument("--version", default="", metavar="X.Y.Z", help="default: the version of the manifest")
     push.add_argument("--private", action="store_true", help="create the repository as a private one")

@@ -8,7 +8,7 @@ import random
 from .budget import Budget
 from .dialect import Dialect, merged
 from .gate import Gate
-from .ledger import Ledger
+from .ledger import Ledger, StoredCall
 from .replies import BadReply, read_reply
 from .senders import AttemptFailed, DirectSender, Sender
 from .settings import LLM
@@ -67,7 +67,7 @@ class LLMClient:
         key = request.key()
         stored = self.ledger.find(key)
         if stored is not None:
-            return self._reply(request, key, stored.status, stored.text, stored.detail, cached=True)
+            return self._stored(request, key, stored)
         task = self._asking.get(key)
         if task is None:
             self._check_open()
@@ -199,8 +199,8 @@ class LLMClient:
         """Store a reply that is good or final; else note the attempt and return what is wrong with the reply."""
         if raw.refusal or raw.finish == "content_filter":
             detail = raw.refusal[:300] or "the endpoint's content filter"
-            self.ledger.store(attempt, request, key, "refused", raw.text, detail, raw.usage)
-            return Reply(key, raw.text, failure="refused", detail=detail)
+            self.ledger.store(attempt, request, key, "refused", raw.text, detail, raw.usage, raw.served)
+            return Reply(key, raw.text, failure="refused", detail=detail, served=raw.served)
         try:
             value = read_reply(request, raw.text)
         except BadReply as bad:
@@ -208,20 +208,22 @@ class LLMClient:
             if bad.kind == "no_json" and raw.finish == "length":
                 detail = f"cut after {request.max_tokens} tokens"
             if final:
-                self.ledger.store(attempt, request, key, bad.kind, raw.text, detail, raw.usage)
-                return Reply(key, raw.text, failure=bad.kind, detail=detail)
+                self.ledger.store(attempt, request, key, bad.kind, raw.text, detail, raw.usage, raw.served)
+                return Reply(key, raw.text, failure=bad.kind, detail=detail, served=raw.served)
             self.ledger.end(attempt, bad.kind, http=200, detail=detail, usage=raw.usage)
             return bad
-        self.ledger.store(attempt, request, key, "ok", raw.text, "", raw.usage)
-        return Reply(key, raw.text, value)
+        self.ledger.store(attempt, request, key, "ok", raw.text, "", raw.usage, raw.served)
+        return Reply(key, raw.text, value, served=raw.served)
 
-    def _reply(self, request: Request, key: str, status: str, text: str, detail: str, cached: bool) -> Reply:
-        if status != "ok":
-            return Reply(key, text, failure=status, detail=detail, cached=cached)
+    def _stored(self, request: Request, key: str, stored: StoredCall) -> Reply:
+        if stored.status != "ok":
+            return Reply(
+                key, stored.text, failure=stored.status, detail=stored.detail, cached=True, served=stored.served
+            )
         try:
-            return Reply(key, text, read_reply(request, text), cached=cached)
+            return Reply(key, stored.text, read_reply(request, stored.text), cached=True, served=stored.served)
         except BadReply as bad:
-            return Reply(key, text, failure=bad.kind, detail=bad.detail, cached=cached)
+            return Reply(key, stored.text, failure=bad.kind, detail=bad.detail, cached=True, served=stored.served)
 
     def _model(self, request: Request) -> tuple[str, str]:
         return request.endpoint.where[0], request.endpoint.model

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import email.utils
 import json
+import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -18,17 +19,27 @@ if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
 MAX_DETAIL = 300
+MAX_NAME = 120
 NO_CREDIT = ("insufficient_quota", "billing_hard_limit_reached", "insufficient credits", "payment required")
 
 
 @dataclass(frozen=True, slots=True)
 class RawReply:
-    """A completion as the endpoint gave it. ``finish`` is its ``finish_reason``."""
+    """A completion as the endpoint gave it.
+
+    Attributes:
+        text: The model's text.
+        finish: ``finish_reason``.
+        refusal: The model's words for not answering.
+        usage: What was billed.
+        served: The model's name as the endpoint reports it; "" if it does not.
+    """
 
     text: str
     finish: str
     refusal: str
     usage: Usage
+    served: str = ""
 
 
 class Failed(Exception):
@@ -202,7 +213,20 @@ def parse_completion(content: str, request: Request, discount: float = 1.0) -> R
         finish=str(choice.get("finish_reason") or ""),
         refusal=str(message.get("refusal") or ""),
         usage=usage,
+        served=served_name(value.get("model"), request.endpoint.key()),
     )
+
+
+def served_name(value: object, secret: str) -> str:
+    """A model's name as a server reports it, fit to be published: one line, no path or URL, no API key."""
+    if not isinstance(value, str):
+        return ""
+    name = " ".join("".join(letter if letter.isprintable() else " " for letter in value).split())
+    if name.startswith(("/", "~", ".")) or "\\" in name or "://" in name:  # servers of files report where they lie
+        name = re.split(r"[\\/]", name)[-1]
+    if len(secret) >= 4:
+        name = name.replace(secret, "[API key]")
+    return name[:MAX_NAME]
 
 
 def status_failure(status: int, text: str, headers: Mapping[str, str]) -> Failed:

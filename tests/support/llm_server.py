@@ -45,6 +45,7 @@ class Behaviour:
         batch_status: How a batch ends.
         models: What ``/models`` lists; None where there is no such list.
         serves: The models that chat completions know; None for all.
+        reports: The model's name in replies; "" for the one that was asked for.
     """
 
     fault_rate: float = 0.0
@@ -64,6 +65,7 @@ class Behaviour:
     key: str = ""
     models: tuple[str, ...] | None = ("test-model", "model-a", "m")
     serves: tuple[str, ...] | None = None
+    reports: str = ""
 
 
 def text_of(body: Body, role: str = "") -> str:
@@ -282,7 +284,8 @@ class LLMServer:
         inputs, outputs = self.behaviour.price_tokens
         choice = {"index": 0, "finish_reason": finish, "message": {"role": "assistant", "content": text}}
         return {
-            "id": "chatcmpl-1", "object": "chat.completion", "created": 0, "model": body["model"],
+            "id": "chatcmpl-1", "object": "chat.completion", "created": 0,
+            "model": self.behaviour.reports or body["model"],
             "choices": None if fault == "null_choices" else [choice],
             "usage": {"prompt_tokens": inputs, "completion_tokens": outputs, "total_tokens": inputs + outputs},
         }  # fmt: skip

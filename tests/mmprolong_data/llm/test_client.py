@@ -338,6 +338,32 @@ def test_files_that_are_no_ledger_are_refused(tmp_path: Path) -> None:
         read_summary(tmp_path / "other.sqlite")
 
 
+def test_the_name_that_the_endpoint_reports_is_kept(tmp_path: Path) -> None:
+    with LLMServer(square_brain, Behaviour(reports="/models/model-a-2026")) as server:
+        asked = request(3, server.url)
+        for cached in (False, True):
+            (reply,) = ask_all(tmp_path / "ledger", [asked])
+            assert (reply.served, reply.cached) == ("model-a-2026", cached)
+
+
+def test_a_ledger_of_the_version_before_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "ledger"
+    with LLMServer(square_brain) as server:
+        asked = request(3, server.url)
+        ask_all(path, [asked])
+        db = sqlite3.connect(path)
+        db.execute("alter table calls drop column served")
+        db.execute("update meta set value = '1' where name = 'version'")
+        db.commit()
+        db.close()
+        assert read_summary(path).attempts == 1  # cost reads it as it is
+        (reply,) = ask_all(path, [asked])
+        assert (reply.value.square, reply.cached, reply.served) == (9, True, "")
+        (other,) = ask_all(path, [request(4, server.url)])
+        assert other.served == "model-a"
+        assert server.books.requests == 2
+
+
 def test_identity_of_the_server_ignores_seed_and_temperature() -> None:
     body = {"model": "m", "messages": [{"role": "user", "content": "x"}]}
     assert identity(body | {"seed": 1}) == identity(body | {"seed": 2})
