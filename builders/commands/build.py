@@ -109,7 +109,7 @@ def _build(options: argparse.Namespace) -> int:
     if part is not None:
         with display:
             done = build.run_part(*part)
-        print_part(output, done, options.part, time.monotonic() - started)
+        print_part(output, done, options.part, options.out, time.monotonic() - started)
         print_failed(errors, done.failed)
         return FAILED_SLICES if done.failed else 0
     with display:

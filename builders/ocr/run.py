@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from mmprolong_data.arguments import without_tilde
 from mmprolong_data.settings import to_plain
 
 from ..child import Outcome
@@ -66,7 +67,7 @@ class PageReader:
     def __init__(self, recipe: Recipe, pdfs: SandboxPool, cache: Path, workers: int) -> None:
         self._settings, self._limits = recipe.ocr, recipe.ocr_limits
         self._pdfs = pdfs
-        folder = Path(self._limits.cache).expanduser() if self._limits.cache else cache
+        folder = without_tilde(self._limits.cache) if self._limits.cache else cache
         self._cache = PageCache(folder, fingerprint(recipe.ocr))
         self._home = tempfile.TemporaryDirectory(prefix="mmprolong-ocr-", ignore_cleanup_errors=True)
         self._pool = SandboxPool(
