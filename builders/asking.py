@@ -97,6 +97,7 @@ def run_asking_slices(
             try:
                 runner.run(number)
             except Unanswered as error:
+                stop.check()
                 with lock:
                     left.append(str(error))
                 note(f"slice {number} is left for the next run: {error}")
@@ -110,10 +111,11 @@ def run_asking_slices(
 
         run_slices(in_order(builder.workspace, numbers), build, at_once=at_once + waiting, stop=stop, abort=abort)
         spent = stage.spent
+    left += runner.left.values()
     if left:
         raise MMProLongError(
-            f"{len(left)} of {len(numbers)} slices have requests without an answer, such as: {left[0]}. All others are"
-            " done, and every reply is kept. Remedy: run the same command again, or give such questions up with"
-            " --set llm.unanswered=drop"
+            f"{len(left)} of {len(numbers)} slices have requests without an answer or files that could not be fetched,"
+            f" such as: {left[0]}. All others are done, and every reply is kept. Remedy: run the same command again, or"
+            " give such questions up with --set llm.unanswered=drop"
         )
     return Asked(spent, runner.failed)

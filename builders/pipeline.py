@@ -19,6 +19,7 @@ from mmprolong_data.llm.ledger_file import LedgerFile
 from mmprolong_data.manifest import Manifest
 
 from .candidates import find_candidates
+from .corpus import learn_urls
 from .curate import curate
 from .engines.local import StopFlag, run_slices
 from .engines.slices import SliceRunner, failures, in_order
@@ -179,6 +180,7 @@ class Build:
                             self._check_endpoints(ledger)
                             checked = True
                         self._freeze(workspace, pool, begun)
+            learn_urls(self.corpus, pool.files)
             own = list(range(plan.num_slices))[part::parts]
             missing = set(missing_slices(workspace, plan.num_slices, self._containers)[0])
             mine = [number for number in own if number in missing]
@@ -348,6 +350,7 @@ class Build:
                 failed, spent = asked.failed, asked.spent
             else:
                 run_slices(in_order(workspace, missing), runner.run, at_once=at_once, stop=stop, abort=abort)
+        runner.check_left()
         cpu_seconds = pool.cpu_seconds + (reader.cpu_seconds if reader else 0.0)
         return _Ran(dict(sorted(failed.items())), cpu_seconds, spent)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import deque
 
 from .budget import Budget
 from .dialect import Dialect, merged
@@ -16,6 +17,9 @@ from .transport import Failed, RawReply
 from .types import Draining, EndpointError, Reply, Request, Unanswered
 
 LONGEST_BACKOFF = 60.0
+HEALTHY = 0.5
+"""Share of the last ``RECENT`` attempts with a reply from which on an endpoint counts as healthy."""
+RECENT = 32
 DEAD_AFTER = 24
 """Attempts without any reply, in a row and twice the concurrency at least, after which an endpoint counts as dead."""
 REFUSES_ALL = 8
@@ -47,6 +51,7 @@ class LLMClient:
         self._dialects: dict[tuple[str, str], Dialect] = {}
         self._silent: dict[tuple[str, str], int] = {}
         self._refused: dict[tuple[str, str], int] = {}
+        self._recent: dict[tuple[str, str], deque[bool]] = {}
         self._asking: dict[str, asyncio.Task[Reply]] = {}
         self._fatal: EndpointError | None = None
         self._draining = False
@@ -151,6 +156,9 @@ class LLMClient:
             finally:
                 await self.budget.settle(reserved, request, tokens, spent)
 
+            recent = self._recent.setdefault(model, deque(maxlen=RECENT))
+            if failure is None or not failure.throttled:
+                recent.append(failure is None or failure.refused)
             if failure is None:
                 self._silent[model] = 0
                 self._refused[model] = -1
@@ -183,7 +191,9 @@ class LLMClient:
                 self.ledger.store(attempt, request, key, "refused", "", failure.detail, failure.usage)
                 return Reply(key, failure="refused", detail=failure.detail)
             if failure.throttled:
-                pause = failure.retry_after if failure.retry_after is not None else self._backoff(min(tries + 1, 3))
+                pause = (
+                    failure.retry_after if failure.retry_after is not None else self._backoff(min(tries + 1, 3), recent)
+                )
                 waited += pause
                 if waited > settings.patience:
                     raise self._unanswered(request, f"refused for the rate for {waited:.0f} s")
@@ -192,7 +202,7 @@ class LLMClient:
                 tries += 1
                 if tries >= settings.tries:
                     raise self._unanswered(request, f"{tries} attempts, the last: {failure.outcome} {failure.detail}")
-                pause = max(failure.retry_after or 0.0, self._backoff(tries))
+                pause = max(failure.retry_after or 0.0, self._backoff(tries, recent))
             await asyncio.sleep(pause)
 
     def _store(self, request: Request, key: str, attempt: int, raw: RawReply, final: bool) -> Reply | BadReply:
@@ -228,7 +238,14 @@ class LLMClient:
     def _model(self, request: Request) -> tuple[str, str]:
         return request.endpoint.where[0], request.endpoint.model
 
-    def _backoff(self, tries: int) -> float:
+    def _backoff(self, tries: int, recent: deque[bool]) -> float:
+        """Seconds before the next attempt.
+
+        They double where the endpoint is in trouble. Where most attempts get their reply, those that do not are chance,
+        and waiting longer and longer would only hold up the end of the run.
+        """
+        if len(recent) == RECENT and sum(recent) >= HEALTHY * RECENT:
+            tries = min(tries, 2)
         return min(LONGEST_BACKOFF, self.settings.backoff * 2.0 ** (tries - 1)) * random.uniform(0.75, 1.25)
 
     def _unanswered(self, request: Request, why: str) -> Unanswered:

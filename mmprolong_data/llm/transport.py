@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..errors import MMProLongError, missing_extra
+from .settings import LLM
 from .types import OPENAI_URL, EndpointError, Image, Request, Usage, api_key
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ class Failed(Exception):
         return self.outcome in ("timeout", "connection", "garbage", "server_error")
 
 
-def open_connection(base_url: str, key_env: str, concurrency: int) -> AsyncOpenAI:
+def open_connection(base_url: str, key_env: str, settings: LLM) -> AsyncOpenAI:
     """An ``AsyncOpenAI`` with aiohttp beneath, no retries and no time-out of its own.
 
     Raises:
@@ -111,15 +112,26 @@ def open_connection(base_url: str, key_env: str, concurrency: int) -> AsyncOpenA
             f"{base_url}: no API key. Remedy: put it into the environment variable {key_env},"
             " or give the base URL of another endpoint"
         )
+    most = settings.concurrency + 8
+
+    async def put_key(request: httpx2.Request) -> None:
+        """The key in its own header only: what stands in the other one would be taken for a token."""
+        del request.headers["Authorization"]
+        request.headers[settings.key_header] = key or "none"
+
     try:
         http = DefaultAioHttpClient(
             timeout=None,
-            limits=httpx2.Limits(max_connections=concurrency + 8, max_keepalive_connections=concurrency + 8),
+            event_hooks={"request": [put_key]} if settings.key_header else None,
+            limits=httpx2.Limits(max_connections=most, max_keepalive_connections=most),
         )
     except RuntimeError:
         raise missing_extra("aiohttp", "openai") from None
     # Local servers want no key, but the client does.
-    return AsyncOpenAI(api_key=key or "none", base_url=base_url, max_retries=0, http_client=http)
+    return AsyncOpenAI(
+        api_key=key or "none", base_url=base_url, max_retries=0, http_client=http,
+        default_query=dict(settings.query),
+    )  # fmt: skip
 
 
 async def wire_messages(request: Request) -> list[dict[str, Any]]:

@@ -19,6 +19,7 @@ from mmprolong_builders.report import write_report
 from PIL import Image
 from support.builds import content, interrupt_when, run
 from support.documents import write_corpus
+from support.llm_requests import ask_all, request, square_brain
 from support.llm_server import Behaviour, LLMServer, identity
 from support.model_builds import CONCURRENCY, arguments
 from support.qa_brain import bad_at_times, qa_brain
@@ -271,12 +272,49 @@ def test_what_is_sent(pdfs: Path, server: LLMServer, tmp_path: Path) -> None:
         (["qa.model=m", "verify.votes=1"], "verify.votes_needed"),
         (["qa.model=m", "llm.prices={m: [1]}"], "llm.prices"),
         (["qa.model=/home/me/models/m"], "--served-model-name"),
+        (["qa.model=m", "llm.key_env=sk-12345"], "not the key"),
+        (["qa.model=m", "verify.key_envs.judge=sk-12345"], "not the key"),
+        (["qa.model=m", "verify.key_envs.luck=KEY"], "verify.key_envs"),
+        (["qa.model=m", "llm.query={api-key: secret-4711}"], "environment"),
+        (["qa.model=m", 'llm.key_header="api-key: secret-4711"'], "name of a header"),
+        (["qa.model=m", "qa.extra={m: {messages: []}}"], "qa.extra"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(settings: list[str], named: str) -> None:
     with pytest.raises(SettingsError) as caught:
         load_settings(Recipe, None, ["qa.generator=openai", *settings]).validate()
     assert named in str(caught.value)
+    assert "12345" not in str(caught.value)
+    assert "4711" not in str(caught.value)
+
+
+def test_each_check_can_have_a_model_an_endpoint_a_key_and_fields_of_its_own() -> None:
+    recipe = load_settings(
+        Recipe,
+        None,
+        [
+            "qa.generator=openai", "qa.model=m", "qa.base_url=http://a/v1", "verify.checks=[evidence,judge]",
+            "verify.models.judge=big", "verify.base_urls.judge=http://b/v1", "verify.key_envs.judge=OTHER_KEY",
+            "qa.extra={m: {chat_template_kwargs: {enable_thinking: false}}}",
+        ],
+    )  # fmt: skip
+    recipe.validate()
+    writer, evidence, judge = recipe.endpoints()
+    assert (evidence.model, *evidence.where) == (writer.model, *writer.where) == ("m", "http://a/v1", "OPENAI_API_KEY")
+    assert (judge.model, *judge.where) == ("big", "http://b/v1", "OTHER_KEY")
+    assert (writer.extra, judge.extra) == ({"chat_template_kwargs": {"enable_thinking": False}}, {})
+    assert "OTHER_KEY" not in json.dumps(recipe.content())
+    assert "http://" not in json.dumps(recipe.content())
+
+
+def test_further_fields_of_a_request_are_sent_and_part_of_its_key(tmp_path: Path) -> None:
+    extra = {"chat_template_kwargs": {"enable_thinking": False}}
+    with LLMServer(square_brain, keep_bodies=True) as server:
+        plain = request(3, server.url)
+        more = replace(plain, endpoint=replace(plain.endpoint, extra=extra))
+        ask_all(tmp_path / "ledger", [plain, more])
+        assert sorted("chat_template_kwargs" in body for body in server.books.bodies) == [False, True]
+    assert plain.key() != more.key()
 
 
 def test_where_models_are_is_no_part_of_the_recipe() -> None:
