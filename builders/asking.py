@@ -97,6 +97,7 @@ def run_asking_slices(
             try:
                 runner.run(number)
             except Unanswered as error:
+                stop.check()
                 with lock:
                     left.append(str(error))
                 note(f"slice {number} is left for the next run: {error}")

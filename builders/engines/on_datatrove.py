@@ -115,7 +115,7 @@ class BuildPart(_Command):
         Raises:
             MMProLongError: the command ended with an error.
         """
-        workers = self.workers or max(1, int(os.environ.get("DATATROVE_CPUS_PER_TASK", "1")))
+        workers = self.workers or max(1, int(os.environ.get("DATATROVE_CPUS_PER_TASK") or 1))
         own = ["--workers", str(workers), "--part", f"{rank}/{world_size}"]
         with self.track_time("part"):
             code = self._call(["build", *self.corpus, "--out", self.out, *self.arguments, *own])
