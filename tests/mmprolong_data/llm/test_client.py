@@ -324,6 +324,16 @@ def test_a_run_never_costs_more_than_it_may_and_goes_on_when_asked_again(tmp_pat
         assert set(server.books.billed.values()) == {1}
 
 
+def test_a_limit_below_the_price_of_one_request_says_so(tmp_path: Path) -> None:
+    with LLMServer(square_brain) as server:
+        asked = [request(number, server.url, max_tokens=1000) for number in range(3)]
+        errors = ask_all(tmp_path / "l.sqlite", asked, most=0.009)
+        assert server.books.requests == 0
+    assert all(isinstance(error, BudgetReached) for error in errors)
+    assert "raise --max-cost above 0.01" in str(errors[0])
+    assert "same command" not in str(errors[0])
+
+
 def test_draining_stores_what_arrives_and_sends_nothing_new(tmp_path: Path) -> None:
     with LLMServer(square_brain, Behaviour(latency=0.3)) as server:
 
