@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 from pathlib import Path
 
@@ -18,3 +19,15 @@ def local_path(text: str) -> Path:
     if url := re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", text):
         raise argparse.ArgumentTypeError(f"must be a path on this machine, not a URL ({url[0]}...)")
     return Path(text)
+
+
+def repository(text: str) -> str:
+    """A repository of the Hub, written as ORG/NAME; for ``type=`` of argparse."""
+    if not re.fullmatch(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", text, re.ASCII):
+        raise argparse.ArgumentTypeError(f"{text!r}: write the repository as ORG/NAME")
+    return text
+
+
+def without_tilde(path: str | Path) -> Path:
+    """The path with ``~`` as the home folder. That of a user who does not exist stays, to be reported as missing."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111 - pathlib's raises RuntimeError for such a user

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from . import terminal
-from .arguments import local_path
+from .arguments import local_path, without_tilde
 from .errors import MMProLongError, SettingsError
 from .manifest import MANIFEST_NAME, Manifest
 from .registration import NAME
@@ -43,7 +43,7 @@ def _init(options: argparse.Namespace) -> int:
     console = terminal.console(stderr=True)
     card = options.out / "README.md"
     _check_place(options.out, card, options.force)
-    folder = Path(options.source).expanduser()
+    folder = without_tilde(options.source)
     if (folder / MANIFEST_NAME).is_file():
         root = str(folder.absolute())
     else:

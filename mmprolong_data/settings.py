@@ -47,7 +47,7 @@ def load_settings(cls: type[T], path: str | Path | None = None, overrides: list[
             raise SettingsError(f"--set {override}: write it as section.key=value, such as select.pages=[8,50]")
         try:
             value = yaml.safe_load(text)
-        except yaml.YAMLError as error:
+        except (yaml.YAMLError, RecursionError) as error:
             raise SettingsError(f"--set {override}: the value is not valid YAML: {error}") from None
         node = values
         *parents, last = key.strip().split(".")
@@ -86,7 +86,7 @@ def _read_yaml(path: str | Path) -> dict[str, Any]:
         loaded = yaml.load(content.decode(), Loader=_Loader)
     except OSError as error:
         raise SettingsError(f"{path}: cannot be read: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise SettingsError(f"{path}: not valid YAML: {error}") from None
     if loaded is not None and not isinstance(loaded, dict):
         raise SettingsError(f"{path}: the top level must be a mapping of settings")

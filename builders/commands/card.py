@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from mmprolong_data import terminal
-from mmprolong_data.arguments import local_path
+from mmprolong_data.arguments import local_path, repository
 
 HELP = """\
 Write the card (README.md) of a dataset anew from what was built, with the publisher's words and the licences and
@@ -38,7 +38,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides",
         help="one setting of card.yaml; may be repeated",
     )  # fmt: skip
-    card.add_argument("--repo", default="", metavar="ORG/NAME", help="write the examples for this repository")
+    card.add_argument("--repo", type=repository, metavar="ORG/NAME", help="write the examples for this repository")
     card.set_defaults(run=_card)
 
 
@@ -75,6 +75,6 @@ def _card(options: argparse.Namespace) -> int:
             )
     if options.overrides or not (root / INFO_FILE).exists():
         write_card_info(root, info)
-    for name in write_card(root, manifest, repo=options.repo, picture=True):
+    for name in write_card(root, manifest, repo=options.repo or "", picture=True):
         output.print(f"Written: {root / name}", highlight=False, soft_wrap=True)
     return 0

@@ -63,8 +63,8 @@ class Budget:
                     remedy = "run the same command again to go on with as much again"
                     if amount > self.most:  # the same command would stop here for ever
                         remedy = (
-                            f"one request alone may cost that much: raise --max-cost above {amount:.4f}, or make"
-                            " requests smaller (qa.max_tokens, segments.pages, qa.image_dpi), which begins another build"
+                            f"one request alone may cost that much: raise --max-cost above {amount:.4f}, or"
+                            " make requests smaller (qa.max_tokens, segments.pages, qa.image_dpi; another build)"
                         )
                     raise BudgetReached(
                         f"Stopped at --max-cost: {self.spent:.4f} of {self.most:g} US dollars spent in this run, and"

@@ -110,3 +110,30 @@ def test_an_empty_part_is_not_the_whole(capsys: pytest.CaptureFixture[str]) -> N
 def test_settings_without_an_end_are_refused(stream: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["build", ".", "--recipe", stream]) == 2
     assert f"{stream}: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "cause"),
+    [
+        (["init", "~no-such-user"], "not a dataset of the Hub"),
+        (["decontaminate", "pdfs", "--against", "~no-such-user"], "no such benchmark"),
+        (["prepare-model", "[b]/x", "out"], "neither a folder here nor to be had from the Hub"),
+        (["recipe", "--set", "select.pages=" + "[" * 20_000], "not valid YAML"),
+    ],
+)
+def test_a_mistake_is_named_without_a_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str], cause: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(words) in (1, 2)
+    assert cause in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["push", "set"], ["card", "set", "--repo"]])
+@pytest.mark.parametrize("repo", ["x y z", "ORG", "ORG/../NAME", "ORG/N\x1bME"])
+def test_a_repository_is_written_as_org_and_name(
+    words: list[str], repo: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main([*words, repo])
+    assert f"{repo!r}: write the repository as ORG/NAME" in capsys.readouterr().err

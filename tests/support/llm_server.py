@@ -32,7 +32,7 @@ class Behaviour:
         fault_rate: Share of attempts that go wrong. Which do is a hash of the request and of how often it came.
         faults: The ways to go wrong.
         most_faults: Never more of them for one request.
-        rate: Requests a second (a bucket of one second); None for no limit.
+        rate: Requests a second (a bucket of one second, empty at first); None for no limit.
         latency: Seconds a reply takes.
         stall: Seconds that a stalled request is held.
         formats: Kinds of ``response_format`` that are accepted.
@@ -256,7 +256,8 @@ class LLMServer:
 
     def _admitted(self) -> bool:
         now, rate = time.monotonic(), self.behaviour.rate or 0.0
-        self._tokens = min(rate, self._tokens + (now - self._filled) * rate) if self._filled else rate / 4
+        # Empty at first: the first request meets the cap on any machine, however slow.
+        self._tokens = min(rate, self._tokens + (now - self._filled) * rate) if self._filled else 0.0
         self._filled = now
         if self._tokens < 1:
             return False

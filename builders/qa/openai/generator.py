@@ -87,10 +87,13 @@ class DocumentAsker:
         return {"doc_id": self._row["doc_id"], "given": pack_record(found), "asked": dict(sorted(self._asked.items()))}
 
     async def _child(self, task: str, **payload: Any) -> dict[str, Any]:
-        outcome = await self._call(task, {"document": self._packed, "path": self._row["path"], **payload})
+        outcome = await self._call(task, {"document": self._packed, **self._file(), **payload})
         if outcome.value is None:
             raise CannotUse(outcome.reason, outcome.detail)
         return outcome.value
+
+    def _file(self) -> dict[str, Any]:
+        return {"path": self._row["path"], "doc_id": self._row["doc_id"]}
 
     async def _ask(self, request: Request) -> Reply:
         try:
