@@ -11,6 +11,8 @@ from .patterns import CONTENTS_TITLE, LEADER, TRAILING_NUMBER, normalized, witho
 
 MIN_ENTRIES = 3
 """Lines that name a page, on a page of contents."""
+_BARE_NUMBER = re.compile(r"(?:[IVXLC]{1,7}|[A-Z]|[一二三四五六七八九十]{1,3})[.:]?\s+(?=\S)")
+"""Numbers without a full stop, which are words in running text."""
 _PAGE = re.compile(r"[\s.·…‥․]+(?:\d{1,4}|[ivxlc]{1,7}|[A-Z]-?\d{1,3})\s*\Z", re.IGNORECASE)
 
 
@@ -56,4 +58,5 @@ def is_contents_title(text: str) -> bool:
 
 
 def _keys(text: str) -> set[str]:
-    return {key for key in (normalized(text), normalized(without_number(text))) if len(key) > 1}
+    bare = _BARE_NUMBER.sub("", text, count=1)
+    return {key for key in map(normalized, (text, without_number(text), bare)) if len(key) > 1}

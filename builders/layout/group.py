@@ -134,7 +134,7 @@ def _is_item(line: Line) -> bool:
 def _style_changes(before: Line, line: Line) -> bool:
     if abs(before.size - line.size) > 0.07 * max(before.size, line.size):
         # A line of small fragments (formulas, superscripts) inside a paragraph is not a change of style.
-        return before.math == 0 and line.math == 0
+        return not any(4 * part.math >= len(part.text) for part in (before, line))
     return (before.bold != line.bold and not (before.style | line.style) & MATH) or (
         before.mono != line.mono and len(before.text) > 3 and len(line.text) > 3
     )
