@@ -93,8 +93,9 @@ def parse_document(pdf: PdfFile, doc_id: str, settings: Parse, ocr: dict[str, An
         footers = [_furniture(raw, running.footers, "footer")]
         page.blocks = [b for part in (headers, body, _figures(raw), footers) for b in part if b is not None]
         if raw.scanned:
+            reader = ocr["pages"][raw.number][1].get("engine", engine) if ocr else engine
             for block in page.blocks:
-                block.box, block.source = unskewed_box(block.box, raw), f"ocr:{engine}"
+                block.box, block.source = unskewed_box(block.box, raw), f"ocr:{reader}"
     _spread_roles(pages)
     sample = _language_sample(pages)
     document_title = pdf.metadata.get("title", "") or title
@@ -109,7 +110,8 @@ def _take_scanned(raws: list[RawPage], statuses: list[tuple[str, str]], ocr: dic
             statuses[number] = "needs_ocr", f"{reason}; not read: {record['error']}"
             continue
         raws[number] = scanned_page(number, raws[number].width, raws[number].height, record)
-        statuses[number] = "ocr", reason
+        other = f"; read by {record['engine']}: {record['doubt']}" if "engine" in record else ""
+        statuses[number] = "ocr", reason + other
     set_styles(raws)
     return str(ocr["engine"])
 
