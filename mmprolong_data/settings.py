@@ -172,6 +172,8 @@ def require_weights(weights: dict[str, float], kind: str, name: str, known: Coll
 
 
 def _convert(kind: Any, value: Any, where: str) -> Any:
+    if kind is Any:
+        return value
     if dataclasses.is_dataclass(kind) and isinstance(kind, type):
         return _convert_dataclass(kind, value, where)
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)

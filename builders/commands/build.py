@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 BUILD_HELP = """\
 Make a dataset of long-document questions and transcriptions from PDFs.
 
-A CORPUS is a folder (searched with all its sub-folders), a PDF, or a text file with one path a line.
+A CORPUS is a folder (searched with all its sub-folders), a PDF, or a text file with one path a line. Each may be a URL:
+s3://, gs://, hf://, https:// and whatever else fsspec knows; credentials are taken from the environment.
 The dataset is written to --out; load_dataset("mmprolong", "extract_multi") finds it there.
 If the build is interrupted, run the same command again: it goes on where it was.
 
@@ -35,6 +36,7 @@ examples:
   mmprolong build ~/pdfs --dry-run                        the plan: documents, tokens, shards, time, bytes
   mmprolong build ~/pdfs --set select.pages=[8,50]        also shorter documents
   mmprolong build a.pdf b.pdf --out small --format both   Parquet in ./small, WebDataset in ./small-wds
+  mmprolong build s3://bucket/papers list-of-urls.txt     PDFs behind URLs (pip install "mmprolong[s3]")
   mmprolong recipe > recipe.yaml                          every setting with its meaning, to edit
   mmprolong build ~/pdfs --recipe recipe.yaml
   mmprolong build ~/pdfs --set qa.generator=openai --set qa.model=NAME --set qa.base_url=http://localhost:8000/v1
@@ -60,7 +62,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         epilog=BUILD_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    build.add_argument("corpus", nargs="*", metavar="CORPUS", help="folder, PDF, or text file of paths")
+    build.add_argument("corpus", nargs="*", metavar="CORPUS", help="folder, PDF, text file of paths, or URL of one")
     build.add_argument("--out", type=local_path, default=Path("mmprolong"), metavar="DIR", help="default: ./mmprolong")
     build.add_argument("--recipe", type=local_path, metavar="FILE", help="YAML with settings (see 'mmprolong recipe')")
     build.add_argument(
@@ -138,7 +140,7 @@ def _check_mode(options: argparse.Namespace) -> tuple[int, int] | None:
     if "" in options.corpus:
         raise SettingsError("a corpus is the empty path. Remedy: name a folder (.: this one)")
     if not options.corpus and not options.finish:
-        raise SettingsError("no corpus: name a folder, a PDF or a text file of paths")
+        raise SettingsError("no corpus: name a folder, a PDF, a text file of paths, or a URL")
     if options.part is None:
         return None
     match = re.fullmatch(r"(\d{1,9})/(\d{1,9})", options.part)

@@ -18,6 +18,7 @@ from mmprolong_data.arguments import without_tilde
 from mmprolong_data.settings import to_plain
 
 from ..child import Outcome
+from ..fetch import UnfetchedError
 from ..recipe import Ocr, OcrLimits, Recipe, Sandbox
 from ..sandbox import SandboxPool
 from .cache import PageCache
@@ -111,11 +112,22 @@ class PageReader:
         """
         if routed.value is None:
             return routed
-        path, doc_id, pages = payload["path"], payload["doc_id"], routed.value["pages"]
-        reasons: dict[int, str] = dict(routed.value["scanned"])
-        doubt = self._disagrees(path, routed.value["texts"])
+        try:
+            with self._pdfs.files.local(payload["path"], payload["doc_id"]) as path:
+                return self._complete(payload | {"path": path}, routed, routed.value, on_pages)
+        except UnfetchedError as error:
+            if error.gone:
+                return Outcome(None, "unreadable", error.lasting)
+            raise
+
+    def _complete(
+        self, payload: dict[str, Any], routed: Outcome, found: dict[str, Any], on_pages: Callable[[int], None]
+    ) -> Outcome:
+        path, doc_id, pages = payload["path"], payload["doc_id"], found["pages"]
+        reasons: dict[int, str] = dict(found["scanned"])
+        doubt = self._disagrees(path, found["texts"])
         if doubt:
-            reasons |= dict.fromkeys(routed.value["trusted"], doubt)
+            reasons |= dict.fromkeys(found["trusted"], doubt)
         if not reasons:
             return routed
         records = self.read(path, doc_id, sorted(reasons), on_pages)
