@@ -77,6 +77,6 @@ class Ours:
         return cpu, peak
 
 
-def body_lines(document: Document) -> list[list[str]]:
-    """Lines of every page as they stand, in our reading order, without running lines."""
-    return [[ln for b in p.blocks if b.kind not in ("header", "footer") for ln in b.lines] for p in document.pages]
+def all_lines(document: Document) -> list[list[str]]:
+    """Lines of every page as they stand, in our reading order."""
+    return [[line for block in page.blocks for line in block.lines] for page in document.pages]

@@ -24,7 +24,7 @@ from mmprolong_builders.layout import parse as parse_module
 from mmprolong_builders.layout.lines import MATH
 from mmprolong_builders.pdf import open_pdf
 from mmprolong_builders.recipe import Parse
-from ocr_reading import Ours, body_lines, normal
+from ocr_reading import Ours, all_lines, normal
 from rapidfuzz import fuzz
 from rapidfuzz.distance import Levenshtein
 
@@ -77,7 +77,8 @@ def text_table(folders: list[Path], pages: int, engines: list[str], peers: dict[
         if not kept.exists():
             drawn = [asdict(s) | {"path": str(s.path)} for s in sample(folders, languages, count)]
             kept.write_text(json.dumps(drawn, ensure_ascii=False), encoding="utf-8")
-        samples = [Sample(**row | {"path": Path(row["path"])}) for row in json.loads(kept.read_text(encoding="utf-8"))]
+        rows = json.loads(kept.read_text(encoding="utf-8"))
+        samples = [Sample(**row | {"path": Path(row["path"])}) for row in rows]
         if not samples:
             continue
         parts = parts_of(samples, results)
@@ -147,7 +148,10 @@ def truth_lines(document: Document, pdf: Any, number: int) -> list[str]:
 
 
 def _readable(line: str) -> bool:
-    """Without signs that a text layer often has wrong: private use, symbols, detached accents."""
+    """Words, and without signs that a text layer often has wrong: private use, symbols, detached accents."""
+    letters = sum(map(str.isalpha, line))
+    if 10 * letters < 6 * len(line) or len(set(line)) < 4:
+        return False
     return all(unicodedata.category(c) not in ("Co", "Cn", "Cc", "So", "Sk", "Mn") for c in line)
 
 
@@ -186,7 +190,7 @@ def run_ours(engine: str, parts: list[Part], target: Path) -> None:
         before, _ = reader.usage()
         document = reader.read(part.scanned())
         after, peak = reader.usage()
-        row["pages"][part.name] = body_lines(document)
+        row["pages"][part.name] = all_lines(document)
         for read, page in zip(document.pages, part.samples, strict=True):
             row["kinds"] += [[*pair, count] for pair, count in sorted(compare_kinds(page, read.blocks).items())]
         row["cpu"], row["rss"] = row["cpu"] + after - before, max(row["rss"], peak)
@@ -297,6 +301,7 @@ def score(truth: list[str], lines: list[str]) -> tuple[float, float, int, int]:
     text = "".join(normal(line) for line in lines)
     right = total = 0.0
     places: list[int] = []
+    whole = "".join(truth)  # what stands on the page twice, as filler text, has no one place
     for line in truth:
         total += len(line)
         hit = fuzz.partial_ratio_alignment(line, text) if text else None
@@ -307,7 +312,7 @@ def score(truth: list[str], lines: list[str]) -> tuple[float, float, int, int]:
             for a in (-2, -1, 0, 1, 2) for b in (-2, -1, 0, 1, 2)
         )  # fmt: skip
         right += likeness * len(line)
-        if likeness >= 0.8:
+        if likeness >= 0.8 and whole.count(line) == 1:
             places.append(hit.dest_start)
     tails: list[int] = []
     for place in places:
