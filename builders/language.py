@@ -16,9 +16,8 @@ _STOP_WORDS = {
     "ru": "не на что по для это как из от при или же то так его но мы если может можно также только",
 }
 _LATIN = "et est qui ut ex sed ad cum quae quod quam quia aut enim eius sit nisi nec ipsum dolor atque esse autem ab"
-"""Filler text and mottoes share ``et``, ``est`` and ``qui`` with French; what is Latin above all is left untold."""
+"""Filler text shares ``et``, ``est`` and ``qui`` with French."""
 _WORDS = {language: frozenset(words.split()) for language, words in _STOP_WORDS.items()}
-_WORDS["la"] = frozenset(_LATIN.split())
 
 _KANA = re.compile(r"[\u3040-\u30ff\uff66-\uff9d]")
 _HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
@@ -47,6 +46,8 @@ def guess_language(text: str) -> str:
     often = Counter(words)
     counts = {language: sum(often[word] for word in known & often.keys()) for language, known in _WORDS.items()}
     best, second = sorted(counts, key=lambda language: (-counts[language], language))[:2]
-    if best == "la" or counts[best] < LEAST_SHARE * len(words) or counts[best] < LEAST_LEAD * counts[second]:
+    if best == "fr" and sum(often[word] for word in _LATIN.split()) >= counts["fr"]:
+        return "und"
+    if counts[best] < LEAST_SHARE * len(words) or counts[best] < LEAST_LEAD * counts[second]:
         return "und"
     return best
