@@ -30,6 +30,7 @@ LOST = ("crash", "timeout")
 _KEPT = (
     "PATH", "HOME", "LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "TMPDIR", "TZ", "VIRTUAL_ENV", "LD_LIBRARY_PATH",
     "DYLD_LIBRARY_PATH", "PYTHONHOME", "PYTHONUSERBASE", "PYTHONPYCACHEPREFIX", "PYTHONDONTWRITEBYTECODE",
+    "CUDA_VISIBLE_DEVICES",  # the share of a Slurm job or a Ray task, for OCR
 )  # fmt: skip
 """Environment variables that a child gets. Keys and tokens of the user are none of its business."""
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")

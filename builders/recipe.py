@@ -188,6 +188,24 @@ class OcrLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class Ray:
+    """What a task of ``--engine ray`` takes of its cluster. Not part of the recipe's hash."""
+
+    cpus: int = 1
+    """CPUs of a task, and sandboxed processes that it runs."""
+    gpus: float | None = None
+    """GPUs of a task; default: one where OCR runs on it (ocr.device), else none."""
+    memory: int = 0
+    """Bytes that Ray sets aside for a task (0: none); for scheduling only, sandbox.memory is what limits."""
+    resources: dict[str, float] = field(default_factory=dict)
+    """Further resources of a task, as your cluster names them."""
+    slices: int | None = None
+    """Slices a task; default: so many that every CPU gets some four tasks, 8 at most."""
+    retries: int = 3
+    """How often a task is begun again after its process or its machine was lost."""
+
+
+@dataclass(frozen=True, slots=True)
 class Segments:
     """The runs of pages that questions are made from."""
 
@@ -290,6 +308,7 @@ class Recipe:
     parse: Parse = field(default_factory=Parse)
     ocr: Ocr = field(default_factory=Ocr)
     ocr_limits: OcrLimits = field(default_factory=OcrLimits)
+    ray: Ray = field(default_factory=Ray)
     segments: Segments = field(default_factory=Segments)
     qa: QA = field(default_factory=QA)
     verify: Verify = field(default_factory=Verify)
@@ -308,7 +327,7 @@ class Recipe:
         plain = to_plain(self)
         for section, name in (("qa", "base_url"), ("qa", "mode"), ("verify", "base_urls")):
             del plain[section][name]
-        del plain["sandbox"], plain["ocr_limits"], plain["llm"]
+        del plain["sandbox"], plain["ocr_limits"], plain["ray"], plain["llm"]
         # What a benchmark's folder holds is part of what a build is begun with; where it lies is nobody's business.
         plain["decontaminate"]["against"] = [Path(path).name for path in self.decontaminate.against]
         return plain
@@ -421,6 +440,12 @@ class Recipe:
                 Endpoint("any", url)
         budget = self.select.token_budget
         check(budget is None or budget > 0, "select.token_budget", budget, "a positive number")
+        for name, low in (("cpus", 1), ("memory", 0), ("retries", 0)):
+            check(getattr(self.ray, name) >= low, f"ray.{name}", getattr(self.ray, name), f"at least {low}")
+        gpus, most = self.ray.gpus, self.ray.slices
+        check(gpus is None or gpus >= 0, "ray.gpus", gpus, "not negative")
+        check(most is None or most > 0, "ray.slices", most, "a positive number")
+        check(min(self.ray.resources.values(), default=1) > 0, "ray.resources", self.ray.resources, "name: amount")
         workers = self.ocr_limits.workers
         check(workers is None or workers > 0, "ocr_limits.workers", workers, "a positive number")
         configs = self.tasks.configs
