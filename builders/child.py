@@ -30,7 +30,6 @@ LOST = ("crash", "timeout")
 _KEPT = (
     "PATH", "HOME", "LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "TMPDIR", "TZ", "VIRTUAL_ENV", "LD_LIBRARY_PATH",
     "DYLD_LIBRARY_PATH", "PYTHONHOME", "PYTHONUSERBASE", "PYTHONPYCACHEPREFIX", "PYTHONDONTWRITEBYTECODE",
-    "CUDA_VISIBLE_DEVICES",  # the share of a Slurm job or a Ray task, for OCR
 )  # fmt: skip
 """Environment variables that a child gets. Keys and tokens of the user are none of its business."""
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
@@ -51,9 +50,9 @@ class Outcome:
 
 
 class ChildProcess:
-    """One child process. ``run`` is for one thread at a time; ``kill`` for any."""
+    """One child process; it gets ``environment`` too. ``run`` is for one thread at a time; ``kill`` for any."""
 
-    def __init__(self) -> None:
+    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
         self.documents = 0
         self.cpu = 0.0
         self._ended = False
@@ -68,7 +67,7 @@ class ChildProcess:
                     stdin=subprocess.DEVNULL,
                     stdout=self._messages,
                     stderr=self._messages,
-                    env=_environment(),
+                    env=_environment() | dict(environment or {}),
                     start_new_session=True,  # Ctrl-C in the terminal reaches the parent alone
                 )
             except OSError as error:

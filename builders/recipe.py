@@ -6,11 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from mmprolong_data.errors import SettingsError
 from mmprolong_data.llm.settings import LLM
 from mmprolong_data.llm.types import Endpoint
 from mmprolong_data.schema import CONFIG_NAMES
-from mmprolong_data.settings import fingerprint, to_plain
+from mmprolong_data.settings import fingerprint, require, require_ranges, require_weights, to_plain
 
 MODEL_CHECKS = ("closed_book", "evidence", "without_evidence", "rivals", "judge")
 """The checks by models, in order of their cost."""
@@ -360,8 +359,7 @@ class Recipe:
         """
 
         def check(ok: bool, name: str, value: object, allowed: str) -> None:
-            if not ok:
-                raise SettingsError(f"recipe: {name} = {value!r}: must be {allowed}")
+            require(ok, "recipe", name, value, allowed)
 
         def check_range(name: str, value: list[int]) -> None:
             ok = len(value) == 2 and 1 <= value[0] <= value[1]
@@ -373,7 +371,7 @@ class Recipe:
         check_range("tasks.needle_pages", self.tasks.needle_pages)
         parts = self.version.split(".")
         check(len(parts) == 3 and all(p.isdecimal() for p in parts), "version", self.version, "X.Y.Z")
-        for name, low, high in (
+        ranges: tuple[tuple[str, float, float], ...] = (
             ("render.dpi", 36, 600),
             ("render.quality", 1, 100),
             ("render.min_dpi", 36, 600),
@@ -418,11 +416,11 @@ class Recipe:
             ("ocr_limits.page_timeout", 1.0, 86_400.0),
             ("ocr_limits.window", 1, 64),
             ("ocr_limits.recycle", 1, 1_000_000),
-        ):
-            value: Any = self
-            for key in name.split("."):
-                value = getattr(value, key)
-            check(low <= value <= high, name, value, f"from {low} to {high}")
+            ("ray.cpus", 1, 1024),
+            ("ray.memory", 0, 1 << 50),
+            ("ray.retries", 0, 1000),
+        )
+        require_ranges(self, "recipe", ranges)
         dpi = self.qa.image_dpi
         check(dpi is None or 36 <= dpi <= 600, "qa.image_dpi", dpi, "from 36 to 600")
         check(set(self.verify.checks) <= set(MODEL_CHECKS), "verify.checks", self.verify.checks, f"of {MODEL_CHECKS}")
@@ -440,8 +438,6 @@ class Recipe:
                 Endpoint("any", url)
         budget = self.select.token_budget
         check(budget is None or budget > 0, "select.token_budget", budget, "a positive number")
-        for name, low in (("cpus", 1), ("memory", 0), ("retries", 0)):
-            check(getattr(self.ray, name) >= low, f"ray.{name}", getattr(self.ray, name), f"at least {low}")
         gpus, most = self.ray.gpus, self.ray.slices
         check(gpus is None or gpus >= 0, "ray.gpus", gpus, "not negative")
         check(most is None or most > 0, "ray.slices", most, "a positive number")
@@ -451,13 +447,4 @@ class Recipe:
         configs = self.tasks.configs
         known = bool(configs) and len(set(configs)) == len(configs) and set(configs) <= set(CONFIG_NAMES)
         check(known, "tasks.configs", configs, f"different ones of {', '.join(CONFIG_NAMES)}")
-        weights = self.select.mixture
-        check(
-            bool(weights)
-            and set(weights) <= set(CONFIG_NAMES)
-            and all(w >= 0 for w in weights.values())
-            and sum(weights.values()) > 0,
-            "select.mixture",
-            weights,
-            "config: weight, weights not negative and not all zero",
-        )
+        require_weights(self.select.mixture, "recipe", "select.mixture", CONFIG_NAMES)

@@ -36,6 +36,7 @@ class SandboxPool:
         settings: Their limits.
         tasks: Further tasks, name -> ``module:function``; the function takes and returns a dict of plain values.
         preload: The module of this package that a child imports when it starts.
+        environment: Variables that children get besides the few that all of them have.
 
     Raises:
         MMProLongError: From any call: a child cannot start or a task cannot be imported, such as for a missing
@@ -43,7 +44,12 @@ class SandboxPool:
     """
 
     def __init__(
-        self, workers: int, settings: Sandbox, tasks: Mapping[str, str] | None = None, preload: str = "pdf"
+        self,
+        workers: int,
+        settings: Sandbox,
+        tasks: Mapping[str, str] | None = None,
+        preload: str = "pdf",
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         if workers < 1:
             raise ValueError(f"workers = {workers}: must be at least 1")
@@ -51,6 +57,7 @@ class SandboxPool:
         self._settings = settings
         self._tasks = dict(tasks or {})
         self._preload = preload
+        self._environment = dict(environment or {})
         self._executor = ThreadPoolExecutor(workers, thread_name_prefix="sandbox")
         self._changed = threading.Condition()
         self._idle: list[ChildProcess] = []
@@ -186,7 +193,7 @@ class SandboxPool:
             self._count(retired)
         started: ChildProcess | None = None
         try:
-            child = started = ChildProcess()
+            child = started = ChildProcess(self._environment)
             with self._changed:
                 self._busy.add(child)  # from here on, close() ends it
                 self._starting -= 1

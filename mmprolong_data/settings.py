@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 import re
 import types
 import typing
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -114,6 +116,52 @@ def differences(old: Any, new: Any, prefix: str = "") -> list[str]:
         elif before != after:
             lines.append(f"{prefix}{key}: {before!r} -> {after!r}")
     return lines
+
+
+def require(ok: bool, kind: str, name: str, value: object, allowed: str) -> None:
+    """Refuse the value of a setting unless ``ok``.
+
+    Args:
+        ok: Whether it is allowed.
+        kind: What the settings are: ``recipe``, ``config``.
+        name: The setting, as ``section.key``.
+        value: What it is.
+        allowed: What it must be.
+
+    Raises:
+        SettingsError: ``KIND: NAME = VALUE: must be ALLOWED``.
+    """
+    if not ok:
+        raise SettingsError(f"{kind}: {name} = {value!r}: must be {allowed}")
+
+
+def require_ranges(settings: Any, kind: str, ranges: Iterable[tuple[str, float, float]]) -> None:
+    """Refuse numbers out of their range.
+
+    Args:
+        settings: A settings object with sections.
+        kind: See ``require``.
+        ranges: ``(section.key, least, most)``, both allowed.
+
+    Raises:
+        SettingsError: naming the first setting out of its range (or no number at all, ``nan``).
+    """
+    for name, low, high in ranges:
+        value = settings
+        for key in name.split("."):
+            value = getattr(value, key)
+        require(low <= value <= high, kind, name, value, f"from {low:,} to {high:,}")
+
+
+def require_weights(weights: dict[str, float], kind: str, name: str, known: Collection[str]) -> None:
+    """Refuse weights of a mixture that are negative (or ``nan``), all zero, or of something unknown.
+
+    Raises:
+        SettingsError: naming the setting and what is known.
+    """
+    require(bool(weights) and set(weights) <= set(known), kind, name, weights, f"weights of some of {', '.join(known)}")
+    ok = all(0 <= weight < math.inf for weight in weights.values()) and sum(weights.values()) > 0
+    require(ok, kind, name, weights, "weights >= 0, not all zero")
 
 
 def _convert(kind: Any, value: Any, where: str) -> Any:

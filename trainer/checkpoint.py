@@ -13,6 +13,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import nn
+from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.state_dict import get_state_dict, set_state_dict
 from torch.distributed.checkpoint.state_dict_loader import load as load_tensors
 from torch.distributed.checkpoint.state_dict_saver import async_save, save
@@ -44,8 +45,11 @@ class Checkpoints:
         self._last: int | None = None
         if self._first:
             folder.mkdir(parents=True, exist_ok=True)
-            for path in folder.glob("step-*.tmp"):
-                shutil.rmtree(path)
+            # Half written, or half removed: a kill can leave either.
+            for path in folder.glob("step-*"):
+                named = re.fullmatch(r"step-\d{8}(\.tmp)?", path.name)
+                if named and (path.suffix == ".tmp" or not (path / STATE_NAME).is_file()):
+                    shutil.rmtree(path)
         dist.barrier(self._group)
 
     def latest(self) -> Path | None:
@@ -71,7 +75,10 @@ class Checkpoints:
             future: Any = async_save(tensors, checkpoint_id=temporary, process_group=self._group)
             self._pending = (future, temporary, state)
         else:
-            save(tensors, checkpoint_id=temporary, process_group=self._group)
+            try:
+                save(tensors, checkpoint_id=temporary, process_group=self._group)
+            except (Exception, CheckpointException) as error:
+                raise MMProLongError(f"{temporary}: the checkpoint could not be written: {_cause(error)}") from error
             self._publish(temporary, state)
 
     def poll(self) -> None:
@@ -91,8 +98,8 @@ class Checkpoints:
         self._pending = None
         try:
             future.result()
-        except Exception as error:
-            raise MMProLongError(f"{temporary}: the checkpoint could not be written: {error}") from error
+        except (Exception, CheckpointException) as error:
+            raise MMProLongError(f"{temporary}: the checkpoint could not be written: {_cause(error)}") from error
         self._publish(temporary, state)
 
     def load(self, path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, identity: dict[str, Any]) -> Any:
@@ -105,7 +112,10 @@ class Checkpoints:
             state = json.loads((path / STATE_NAME).read_bytes())
             made_with = state["identity"]
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise MMProLongError(f"{path / STATE_NAME}: damaged ({error}). Remedy: remove {path}") from None
+            raise MMProLongError(
+                f"{path / STATE_NAME}: damaged ({error}). Remedy: remove {path}; the same command then goes on from the"
+                " one before it"
+            ) from None
         lines = differences(made_with, identity)
         if lines:
             raise MMProLongError(
@@ -116,9 +126,11 @@ class Checkpoints:
         tensors = self._tensors(model, optimizer)
         try:
             load_tensors(tensors, checkpoint_id=path, process_group=self._group)
-        except Exception as error:
-            cause = (str(error).splitlines() or [type(error).__name__])[0][:300]
-            raise MMProLongError(f"{path}: the checkpoint cannot be read ({cause}). Remedy: remove {path}") from error
+        except (Exception, CheckpointException) as error:
+            raise MMProLongError(
+                f"{path}: the checkpoint cannot be read ({_cause(error)}). Remedy: remove {path}; the same command then"
+                " goes on from the one before it"
+            ) from error
         self._last = state["step"]
         set_state_dict(model, optimizer, model_state_dict=tensors["model"], optim_state_dict=tensors["optimizer"])
         return state
@@ -142,3 +154,10 @@ class Checkpoints:
         for path in complete[: -self._keep]:
             (path / STATE_NAME).unlink()
             shutil.rmtree(path)
+
+
+def _cause(error: BaseException) -> str:
+    """One line. What DCP raises is no ``Exception``, and holds those of the ranks that failed."""
+    if isinstance(error, CheckpointException) and error.failures:
+        error = next(iter(error.failures.values()))[0]
+    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:300]}"

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from mmprolong_data.errors import SettingsError
 from mmprolong_data.schema import CONFIG_NAMES, SPLITS
-from mmprolong_data.settings import fingerprint, to_plain
+from mmprolong_data.settings import fingerprint, require, require_ranges, require_weights, to_plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,20 +204,13 @@ class TrainConfig:
             SettingsError: naming the setting, its value and what is allowed.
         """
 
-        def check(ok: bool, name: str, allowed: str) -> None:
-            if not ok:
-                value: Any = self
-                for key in name.split("."):
-                    value = getattr(value, key)
-                raise SettingsError(f"config: {name} = {value!r}: must be {allowed}")
+        def check(ok: bool, name: str, value: object, allowed: str) -> None:
+            require(ok, "config", name, value, allowed)
 
-        check(bool(self.model.path), "model.path", "a model folder made by 'mmprolong prepare-model'")
-        weights = self.data.configs
-        known = bool(weights) and set(weights) <= set(CONFIG_NAMES)
-        check(known, "data.configs", f"weights of some of {', '.join(CONFIG_NAMES)}")
-        check(min(weights.values()) >= 0 and sum(weights.values()) > 0, "data.configs", "weights >= 0, not all zero")
-        check(self.data.split in SPLITS, "data.split", f"one of {', '.join(SPLITS)}")
-        for name, low, high in (
+        check(bool(self.model.path), "model.path", self.model.path, "a model folder made by 'mmprolong prepare-model'")
+        require_weights(self.data.configs, "config", "data.configs", CONFIG_NAMES)
+        check(self.data.split in SPLITS, "data.split", self.data.split, f"one of {', '.join(SPLITS)}")
+        ranges: tuple[tuple[str, float, float], ...] = (
             ("data.max_tokens", 64, 1 << 24),
             ("data.window", 1, 1 << 20),
             ("data.threads", 1, 1024),
@@ -241,18 +233,13 @@ class TrainConfig:
             ("run.threads", 0, 4096),
             ("run.eval_every_tokens", 0, 1 << 60),
             ("run.probe_per_cell", 1, 1 << 20),
-        ):
-            section, key = name.split(".")
-            check(low <= getattr(getattr(self, section), key) <= high, name, f"from {low:,} to {high:,}")
-        check(not self.run.eval_every_tokens or bool(self.run.probe), "run.probe", "set where eval_every_tokens > 0")
+        )
+        require_ranges(self, "config", ranges)
+        probe, short = self.run.probe, self.short_context
+        check(not self.run.eval_every_tokens or bool(probe), "run.probe", probe, "set where eval_every_tokens > 0")
         betas = self.optimizer.betas
-        check(len(betas) == 2 and all(0 <= b < 1 for b in betas), "optimizer.betas", "two numbers in [0, 1)")
+        check(len(betas) == 2 and all(0 <= b < 1 for b in betas), "optimizer.betas", betas, "two numbers in [0, 1)")
         batch, length = self.run.global_batch_tokens, self.data.max_tokens
-        check(
-            batch >= length and batch % length == 0,
-            "run.global_batch_tokens",
-            f"a multiple of data.max_tokens ({length:,})",
-        )
-        check(
-            self.short_context.share == 0 or bool(self.short_context.path), "short_context.path", "set where share > 0"
-        )
+        whole = batch >= length and batch % length == 0
+        check(whole, "run.global_batch_tokens", batch, f"a multiple of data.max_tokens ({length:,})")
+        check(short.share == 0 or bool(short.path), "short_context.path", short.path, "set where share > 0")

@@ -16,7 +16,7 @@ from mmprolong_data.errors import MMProLongError
 from ..recipe import Ocr
 from ..untrusted import clean_detail
 from .engine import PageFailure, Picture, TextLine, bisected
-from .weights import BUNDLED, fingerprint, require, weights_path
+from .weights import BUNDLED, bundled, fingerprint, require, weights_path
 
 LIBRARY_REMEDY = (
     "Remedy: apt-get install libgl1 libglib2.0-0, or, without root,"
@@ -60,12 +60,8 @@ class PaddleEngine:
                     use_textline_orientation=False,
                     **more,
                 )
-            except Exception as error:  # noqa: BLE001 - whatever it is, the user has to choose another model
-                bundled = ", ".join(BUNDLED)
-                raise MMProLongError(
-                    f"ocr.model = {settings.model}: PaddleOCR cannot open it: {clean_detail(error)}."
-                    f" Remedy: one of {bundled}, which need no network, or a name of PaddleOCR's and a network"
-                ) from None
+            except Exception as error:  # noqa: BLE001 - whatever it is, the user has to choose otherwise
+                raise MMProLongError(_cannot_open(settings, error)) from None
         return cls(pipeline, settings)
 
     def recognize(self, pages: Sequence[Picture]) -> list[list[TextLine] | PageFailure]:
@@ -91,6 +87,23 @@ class PaddleEngine:
         return found
 
 
+def _cannot_open(settings: Ocr, error: Exception) -> str:
+    """What PaddleOCR's error means, and its remedy."""
+    detail = clean_detail(error)
+    if "ExecutionProvider" in detail or (settings.device != "cpu" and "gpu" in detail.casefold()):
+        remedy = "pip install onnxruntime-gpu in the place of onnxruntime, or ocr.device = cpu"
+        return f"ocr.device = {settings.device}: no GPU can be used: {detail}. Remedy: {remedy}"
+    named = f"ocr.model = {settings.model}: PaddleOCR cannot open it: {detail}. Remedy: "
+    if bundled(settings):
+        return named + 'pip install --force-reinstall "mmprolong[ocr]"'
+    folder = Path(os.environ.get("PADDLE_PDX_CACHE_HOME", "~/.paddlex"), "official_models")
+    # Without a network its download fails one way or another, after half a minute.
+    return (
+        f"{named}a network once (the model is then kept in {folder}, which can also be copied from another machine),"
+        f" or a model that needs none: {', '.join(BUNDLED)} with ocr.backend = onnxruntime"
+    )
+
+
 def _models(settings: Ocr, folder: Path) -> dict[str, Any]:
     """PaddleOCR's arguments that name its two models, and for those that came by pip where they lie.
 
@@ -100,9 +113,9 @@ def _models(settings: Ocr, folder: Path) -> dict[str, Any]:
     detector = recogniser if recogniser in BUNDLED or recogniser.startswith("PP-OCR") else BUNDLED[0]
     arguments: dict[str, Any] = {}
     for part, name, model in (("det", "detection", detector), ("rec", "recognition", recogniser)):
-        bundled = model in BUNDLED
-        arguments[f"text_{name}_model_name"] = f"PP-OCRv6_{model}_{part}" if bundled else f"{model}_{part}"
-        if not bundled or settings.backend != "onnxruntime":
+        by_pip = model in BUNDLED
+        arguments[f"text_{name}_model_name"] = f"PP-OCRv6_{model}_{part}" if by_pip else f"{model}_{part}"
+        if not by_pip or settings.backend != "onnxruntime":
             continue
         target = folder / part
         target.mkdir()

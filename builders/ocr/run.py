@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import math
 import os
+import site
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -15,10 +17,10 @@ from typing import Any
 from mmprolong_data.settings import to_plain
 
 from ..child import Outcome
-from ..recipe import OcrLimits, Recipe, Sandbox
+from ..recipe import Ocr, OcrLimits, Recipe, Sandbox
 from ..sandbox import SandboxPool
 from .cache import PageCache
-from .weights import fingerprint, missing_packages, require
+from .weights import bundled, fingerprint, missing_packages, require
 
 TASKS = {
     "ocr_read": f"{__package__}.read:read_task",
@@ -26,6 +28,12 @@ TASKS = {
 }
 CHECK_MODEL = "tiny"
 _GIGABYTES_EACH = 3
+_DOWNLOADS = (
+    "PADDLE_PDX_CACHE_HOME", "PADDLE_PDX_MODEL_SOURCE", "PADDLE_PDX_HUGGING_FACE_ENDPOINT", "HF_ENDPOINT",
+    "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy",
+    "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CUDA_VISIBLE_DEVICES",
+)  # fmt: skip
+"""Environment variables that PaddleOCR's downloads, and a GPU, need."""
 
 
 def ocr_fingerprint(recipe: Recipe) -> str:
@@ -59,7 +67,14 @@ class PageReader:
         self._pdfs = pdfs
         folder = Path(self._limits.cache).expanduser() if self._limits.cache else cache
         self._cache = PageCache(folder, fingerprint(recipe.ocr))
-        self._pool = SandboxPool(_workers(self._limits, workers), _sandbox(self._limits), TASKS, preload="ocr.read")
+        self._home = tempfile.TemporaryDirectory(prefix="mmprolong-ocr-", ignore_cleanup_errors=True)
+        self._pool = SandboxPool(
+            _workers(self._limits, workers),
+            _sandbox(self._limits),
+            TASKS,
+            preload="ocr.read",
+            environment=_environment(Path(self._home.name), recipe.ocr),
+        )
 
     def __enter__(self) -> PageReader:
         return self
@@ -68,8 +83,9 @@ class PageReader:
         self.close()
 
     def close(self) -> None:
-        """End the children."""
+        """End the children, and remove their home."""
         self._pool.close()
+        self._home.cleanup()
 
     @property
     def cpu_seconds(self) -> float:
@@ -225,6 +241,19 @@ def _workers(limits: OcrLimits, workers: int) -> int:
         return limits.workers
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return max(1, min(workers, memory // (_GIGABYTES_EACH << 30)))
+
+
+def _environment(home: Path, settings: Ocr) -> dict[str, str]:
+    """A home of the children's own, as the libraries of an engine leave caches and lists of fonts in it.
+
+    Models that PaddleOCR downloads are kept where its users look for them.
+    """
+    own = {"HOME": str(home), "XDG_CACHE_HOME": str(home / ".cache"), "XDG_CONFIG_HOME": str(home / ".config")}
+    own["PYTHONUSERBASE"] = site.getuserbase()  # packages installed with --user are found by the home
+    if settings.engine == "paddleocr" and not bundled(settings):
+        own |= {name: os.environ[name] for name in _DOWNLOADS if name in os.environ}
+        own.setdefault("PADDLE_PDX_CACHE_HOME", str(Path("~/.paddlex").expanduser()))
+    return own
 
 
 def _sandbox(limits: OcrLimits) -> Sandbox:

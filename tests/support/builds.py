@@ -17,6 +17,9 @@ SHORT = (
 )  # fmt: skip
 """Arguments that make a build of short test documents possible and quick, whether or not OCR is installed."""
 
+SLICED = (*SHORT, "--workers", "1", "--set", "pack.documents_per_slice=1")
+"""The same, with one document a slice: for builds that are spread over processes."""
+
 
 def command(*arguments: str | Path) -> list[str]:
     """The command line of ``mmprolong`` in this environment."""
@@ -70,6 +73,11 @@ def children_of(pid: int) -> list[int]:
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # the thread or the process has ended
             found += map(int, listing.read_text().split())
     return found
+
+
+def parent_of(pid: int) -> int:
+    """Process id of the parent (Linux)."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 def alive(pid: int) -> bool:

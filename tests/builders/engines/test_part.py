@@ -10,27 +10,9 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from support.builds import SHORT, command, content, interrupt_when, run
-from support.documents import write_corpus
+from support.builds import SLICED, command, content, interrupt_when, run
 
-ARGUMENTS = (*SHORT, "--workers", "1", "--set", "pack.documents_per_slice=1")
 DOCUMENTS = 6
-
-
-@pytest.fixture(scope="module")
-def pdfs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Six reports and a file that is none."""
-    folder = write_corpus(tmp_path_factory.mktemp("pdfs"), DOCUMENTS, pages=8)
-    (folder / "page.pdf").write_text("<html></html>")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def whole(pdfs: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What a build in one go makes: the reference."""
-    out = tmp_path_factory.mktemp("whole") / "mmprolong"
-    run("build", pdfs, "--out", out, *ARGUMENTS)
-    return content(out)
 
 
 def status(out: Path, code: int = 0) -> dict[str, object]:
@@ -42,20 +24,20 @@ def status(out: Path, code: int = 0) -> dict[str, object]:
 def test_parts_in_any_order_give_the_bytes_of_one_build(pdfs: Path, whole: dict[str, str], tmp_path: Path) -> None:
     out = tmp_path / "mmprolong"
     for part in (2, 0, 1):
-        done = run("build", pdfs, "--out", out, *ARGUMENTS, "--part", f"{part}/3")
+        done = run("build", pdfs, "--out", out, *SLICED, "--part", f"{part}/3")
         assert "2 of 6 slices" in done.stdout
         assert not (out / "manifest.json").exists()
     assert status(out)["published"] is False
     run("build", "--finish", "--out", out, "--no-report")
     assert content(out) == whole
     assert status(out)["published"] is True
-    assert "nothing had to be built" in run("build", pdfs, "--out", out, *ARGUMENTS).stdout
+    assert "nothing had to be built" in run("build", pdfs, "--out", out, *SLICED).stdout
 
 
 def test_parts_at_the_same_time_one_killed_in_mid_slice(pdfs: Path, whole: dict[str, str], tmp_path: Path) -> None:
     """All start at once in an empty folder; each waits for whoever makes the plan."""
     out = tmp_path / "mmprolong"
-    arguments = ("build", pdfs, "--out", out, *ARGUMENTS, "--part")
+    arguments = ("build", pdfs, "--out", out, *SLICED, "--part")
     others = [
         subprocess.Popen(command(*arguments, part), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         for part in ("0/2", "1/3", "1/2")  # of different divisions too: no slice is built twice at a time
@@ -74,7 +56,7 @@ def test_parts_at_the_same_time_one_killed_in_mid_slice(pdfs: Path, whole: dict[
 def test_a_killed_slice_is_not_the_first_one_to_be_tried_again(pdfs: Path, tmp_path: Path) -> None:
     """Else a slice that ends its process (out of memory) would keep all others of its part from their turn."""
     out = tmp_path / "mmprolong"
-    arguments = ("build", pdfs, "--out", out, *ARGUMENTS, "--part", "0/1")
+    arguments = ("build", pdfs, "--out", out, *SLICED, "--part", "0/1")
     code, _ = interrupt_when(lambda: any(out.glob(".work/*/parse/*.tmp")), *arguments)
     assert code == -signal.SIGKILL
     begun = sorted(int(path.name) for path in out.glob(".work/*/locks/*"))
@@ -90,7 +72,7 @@ def test_a_slice_that_fails_for_good_is_reported_and_the_rest_published(
     pdfs: Path, whole: dict[str, str], tmp_path: Path
 ) -> None:
     out = tmp_path / "mmprolong"
-    arguments = ("build", pdfs, "--out", out, *ARGUMENTS)
+    arguments = ("build", pdfs, "--out", out, *SLICED)
     run(*arguments, "--part", "3/6")
     cell = next(out.glob(".work/*/parse/00003.msgpack"))
     obstacle = cell.parent.parent / "qa" / "00001.msgpack" / "in the way"
@@ -119,7 +101,7 @@ def test_a_slice_that_fails_for_good_is_reported_and_the_rest_published(
 
 def test_a_part_with_a_failing_slice_goes_on_with_its_others(pdfs: Path, whole: dict[str, str], tmp_path: Path) -> None:
     out = tmp_path / "mmprolong"
-    arguments = ("build", pdfs, "--out", out, *ARGUMENTS)
+    arguments = ("build", pdfs, "--out", out, *SLICED)
     run(*arguments, "--part", "1/2")
     cells = next(out.glob(".work/*/plan.parquet")).parent
     (cells / "pack").mkdir(exist_ok=True)
@@ -136,7 +118,7 @@ def test_a_part_with_a_failing_slice_goes_on_with_its_others(pdfs: Path, whole: 
 
 def test_finish_names_what_is_missing_or_goes_without(pdfs: Path, whole: dict[str, str], tmp_path: Path) -> None:
     out = tmp_path / "mmprolong"
-    arguments = ("build", pdfs, "--out", out, *ARGUMENTS)
+    arguments = ("build", pdfs, "--out", out, *SLICED)
     for part in (0, 2, 3):
         run(*arguments, "--part", f"{part}/4")
     errors = run("build", "--finish", "--out", out, code=1).stderr
@@ -153,10 +135,10 @@ def test_finish_names_what_is_missing_or_goes_without(pdfs: Path, whole: dict[st
 
 def test_parts_of_other_settings_are_refused(pdfs: Path, tmp_path: Path) -> None:
     out = tmp_path / "mmprolong"
-    run("build", pdfs, "--out", out, *ARGUMENTS, "--part", "0/6")
-    errors = run("build", pdfs, "--out", out, *ARGUMENTS, "--set", "render.dpi=120", "--part", "1/6", code=1).stderr
+    run("build", pdfs, "--out", out, *SLICED, "--part", "0/6")
+    errors = run("build", pdfs, "--out", out, *SLICED, "--set", "render.dpi=120", "--part", "1/6", code=1).stderr
     assert "render.dpi: 144 -> 120" in errors
-    errors = run("build", pdfs, "--out", out, *ARGUMENTS, "--format", "both", "--part", "1/6", code=1).stderr
+    errors = run("build", pdfs, "--out", out, *SLICED, "--format", "both", "--part", "1/6", code=1).stderr
     assert "--format" in errors
     errors = run("build", "--finish", "--out", out, "--set", "seed=3", code=1).stderr
     assert "seed: 0 -> 3" in errors
@@ -187,9 +169,9 @@ def test_no_corpus_and_no_build(tmp_path: Path) -> None:
 
 def test_status_for_people(pdfs: Path, tmp_path: Path) -> None:
     out = tmp_path / "mmprolong"
-    run("build", pdfs, "--out", out, *ARGUMENTS, "--part", "0/2")
+    run("build", pdfs, "--out", out, *SLICED, "--part", "0/2")
     text = run("status", out).stdout
     assert "3 of 6" in text
     assert "--finish" not in text
-    run("build", pdfs, "--out", out, *ARGUMENTS, "--part", "1/2")
+    run("build", pdfs, "--out", out, *SLICED, "--part", "1/2")
     assert "--finish" in run("status", out).stdout

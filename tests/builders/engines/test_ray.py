@@ -17,25 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.builds import SHORT, alive, children_of, command, content, interrupt_when, run
-from support.documents import write_corpus
+from support.builds import SHORT, SLICED, alive, children_of, command, content, interrupt_when, parent_of, run
 from support.ray_cluster import add_node, lock_holders, ray_cluster, task_processes
 
-ARGUMENTS = (*SHORT, "--workers", "2", "--set", "pack.documents_per_slice=1")
-DOCUMENTS = 8
-
-
-@pytest.fixture(scope="module")
-def pdfs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_corpus(tmp_path_factory.mktemp("pdfs"), DOCUMENTS, pages=12)
-
-
-@pytest.fixture(scope="module")
-def whole(pdfs: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What a local build with one worker makes: the reference."""
-    out = tmp_path_factory.mktemp("whole") / "mmprolong"
-    run("build", pdfs, "--out", out, *ARGUMENTS, "--workers", "1")
-    return content(out)
+DOCUMENTS = 6
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +39,7 @@ def eventually(condition: Callable[[], object], what: str, patience: float = 300
 
 def on(cluster: Any, pdfs: Path, out: Path, *more: str) -> tuple[str | Path, ...]:
     """The arguments of a build on the cluster."""
-    return ("build", pdfs, "--out", out, *ARGUMENTS, "--engine", "ray", "--address", cluster.address, *more)
+    return ("build", pdfs, "--out", out, *SLICED, "--engine", "ray", "--address", cluster.address, *more)
 
 
 def test_two_nodes_give_the_bytes_of_one_local_worker(
@@ -73,21 +58,19 @@ def test_two_nodes_give_the_bytes_of_one_local_worker(
 def test_workers_nodes_and_documents_are_lost_in_mid_slice(
     cluster: Any, pdfs: Path, whole: dict[str, str], tmp_path: Path
 ) -> None:
-    """A worker is killed, then a whole node, which is replaced; then a document hangs."""
+    """A worker is killed, then a document hangs, then a whole node is killed, and one takes its place."""
     out = tmp_path / "mmprolong"
     arguments = on(cluster, pdfs, out, "--set", "sandbox.timeout=6")
     process = subprocess.Popen(command(*arguments), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     node = next(node for node in cluster.list_all_nodes() if not node.head)
     try:
-        eventually(lambda: list(out.glob(".work/*/pack/*/*.tmp")) and task_processes(), "no slice is packed")
+        eventually(lambda: any(out.glob(".work/*/pack/*/*.tmp")) and task_processes(), "no slice is packed")
         os.kill(task_processes()[0], signal.SIGKILL)
-        eventually(
-            lambda: len(list(out.glob(".work/*/pack/*.json"))) >= 2 and task_processes(), "the rest stands still"
-        )
+        hung = busy_child(out, raylet_of(cluster.head_node))
+        os.kill(hung, signal.SIGSTOP)
+        eventually(lambda: any(parent_of(task) == raylet_of(node) for task in task_processes()), "no task on the node")
         cluster.remove_node(node, allow_graceful=False)
         add_node(cluster)
-        hung = busy_child(out)
-        os.kill(hung, signal.SIGSTOP)
         _, errors = process.communicate(timeout=300)
     finally:
         process.kill()
@@ -101,7 +84,7 @@ def test_workers_nodes_and_documents_are_lost_in_mid_slice(
 def test_a_slice_that_fails_for_good(cluster: Any, pdfs: Path, whole: dict[str, str], tmp_path: Path) -> None:
     """Slice 1 cannot be written, slice 2 takes its process with it, every time: both are named, the rest is there."""
     out = tmp_path / "mmprolong"
-    run("build", pdfs, "--out", out, *ARGUMENTS, "--part", "5/8")
+    run("build", pdfs, "--out", out, *SLICED, "--part", "5/6")
     cells = next(out.glob(".work/*/plan.parquet")).parent
     obstacle = cells / "qa" / "00001.msgpack" / "in the way"
     obstacle.mkdir(parents=True)
@@ -161,7 +144,7 @@ def test_a_stopped_driver_takes_its_tasks_with_it(
 def test_what_concerns_all_ends_the_build(cluster: Any, pdfs: Path, tmp_path: Path) -> None:
     """No slice can be locked: that is not about one slice, and the error names the machine and the file."""
     out = tmp_path / "mmprolong"
-    run("build", pdfs, "--out", out, *ARGUMENTS, "--part", "7/8")
+    run("build", pdfs, "--out", out, *SLICED, "--part", "5/6")
     lock = next(out.glob(".work/*/locks")) / "00000"
     lock.mkdir()
     errors = run(*on(cluster, pdfs, out), code=1).stderr
@@ -174,7 +157,7 @@ def test_private_ray(pdfs: Path, whole: dict[str, str], tmp_path: Path) -> None:
     """Without an address: two workers, on the loopback interface alone, and nothing is left when it ends."""
     out, scratch = tmp_path / "mmprolong", Path(tempfile.mkdtemp(prefix="t", dir="/tmp"))  # short enough for sockets
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
-    arguments = ("build", pdfs, "--out", out, *ARGUMENTS, "--engine", "ray")
+    arguments = ("build", pdfs, "--out", out, *SLICED, "--workers", "2", "--engine", "ray")
     process = subprocess.Popen(
         command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env=environment | {"TMPDIR": str(scratch)},
@@ -197,9 +180,9 @@ def test_private_ray(pdfs: Path, whole: dict[str, str], tmp_path: Path) -> None:
 
 
 def test_private_ray_without_what_a_task_asks_for(pdfs: Path, tmp_path: Path) -> None:
-    arguments = ("build", pdfs, "--out", tmp_path / "new", *ARGUMENTS, "--engine", "ray", "--address", "local")
+    arguments = ("build", pdfs, "--out", tmp_path / "new", *SLICED, "--engine", "ray", "--address", "local")
     errors = run(*arguments, "--set", "ray.cpus=3", code=2).stderr
-    assert "A task asks for CPU 3, and the Ray cluster has machines with: CPU 2." in errors
+    assert "A task asks for CPU 3, and the Ray cluster has machines with: CPU 1." in errors
 
 
 @pytest.mark.parametrize(
@@ -217,14 +200,19 @@ def test_wrong_arguments(arguments: tuple[str, ...], code: int, message: str, pd
     assert message in run("build", pdfs, "--out", tmp_path / "new", *SHORT, *arguments, code=code).stderr
 
 
-def busy_child(out: Path) -> int:
-    """A sandboxed process whose document is being packed: it is neither starting nor idle."""
+def raylet_of(node: Any) -> int:
+    """Process id of the parent of a node's tasks."""
+    return int(node.all_processes["raylet"][0].process.pid)
+
+
+def busy_child(out: Path, raylet: int) -> int:
+    """A sandboxed process of a node whose document is being packed: it is neither starting nor idle."""
     deadline = time.monotonic() + 300
     while True:
         for part in out.glob(".work/*/pack/*/*.tmp"):
-            lock = part.parents[2] / "locks" / part.parent.name
-            if children := [child for holder in lock_holders(lock) for child in children_of(holder)]:
-                return children[0]
+            holders = lock_holders(part.parents[2] / "locks" / part.parent.name)
+            for child in (child for task in holders if parent_of(task) == raylet for child in children_of(task)):
+                return child
         assert time.monotonic() < deadline, "no document is in work"
         time.sleep(0.005)
 

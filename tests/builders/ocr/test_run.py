@@ -104,6 +104,41 @@ def test_pages_are_read_once(poisoned: Recipe, pdfs: SandboxPool, tmp_path: Path
     assert list((tmp_path / "own").rglob("*.msgpack"))
 
 
+def test_what_an_engine_leaves_in_its_home_is_gone_and_the_users_home_is_untouched(
+    pdfs: SandboxPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user, temporary = tmp_path / "user", tmp_path / "temporary"
+    user.mkdir()
+    temporary.mkdir()
+    monkeypatch.setenv("HOME", str(user))
+    for name in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "MPLCONFIGDIR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    path = write_scanned(tmp_path / "scan.pdf", [picture_of(write_report(tmp_path / "report.pdf", 8), 0)])
+    tiny = Recipe(ocr=Ocr(model="tiny", layout=False, straighten=False), ocr_limits=OcrLimits(workers=1))
+    with PageReader(tiny, pdfs, tmp_path / "cache", 1) as reader:
+        assert reader.read(str(path), "a" * 64, [0])[0]["lines"]
+        (home,) = temporary.glob("mmprolong-ocr-*")
+        assert list(home.iterdir())  # PaddleOCR wrote there
+    assert not list(temporary.glob("mmprolong-ocr-*"))
+    assert not list(user.iterdir())
+
+
+def test_downloaded_models_stay_where_paddleocr_keeps_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "user"))
+    monkeypatch.delenv("PADDLE_PDX_CACHE_HOME", raising=False)
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("HF_TOKEN", "secret")
+    larger = ocr_run._environment(tmp_path, Ocr(model="PP-OCRv6_medium"))
+    assert larger["PADDLE_PDX_CACHE_HOME"] == str(tmp_path / "user" / ".paddlex")
+    assert larger["HTTPS_PROXY"] == "http://127.0.0.1:9"
+    assert "HF_TOKEN" not in larger
+    for offline in (Ocr(), Ocr(engine="tesseract")):
+        assert not {"PADDLE_PDX_CACHE_HOME", "HTTPS_PROXY"} & set(ocr_run._environment(tmp_path, offline))
+    monkeypatch.setenv("PADDLE_PDX_CACHE_HOME", "/models")
+    assert ocr_run._environment(tmp_path, Ocr(model="PP-OCRv6_medium"))["PADDLE_PDX_CACHE_HOME"] == "/models"
+
+
 def test_errors_are_not_kept(tmp_path: Path) -> None:
     cache = PageCache(tmp_path, "f" * 64)
     cache.add("a" * 64, {0: {"error": "timeout"}, 1: {"lines": []}})

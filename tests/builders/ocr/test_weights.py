@@ -54,3 +54,34 @@ def test_a_missing_tesseract_names_its_package(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(MMProLongError, match="apt-get install tesseract-ocr"):
         ocr_fingerprint(Recipe(parse=Parse(ocr="require"), ocr=Ocr(engine="tesseract")))
+    with pytest.raises(MMProLongError, match="tesseract-ocr-deu tesseract-ocr-chi-sim"):
+        weights.require(Ocr(engine="tesseract", languages="deu+chi_sim"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (Ocr(model="PaddleOCR-VL"), "whole pages.*Remedy: PP-OCRv5_server"),
+        (Ocr(model="PP-StructureV3"), "whole pages.*Remedy: PP-OCRv5_server"),
+        (Ocr(model="huge"), "no such model.*Remedy: small, tiny, or"),
+        (Ocr(model="PP-OCRv5_server_rec"), "no such model.*without _rec"),
+        (Ocr(device="cuda"), "no such device.*gpu:0"),
+    ],
+)
+def test_settings_that_no_engine_can_be_opened_with_are_refused(settings: Ocr, message: str) -> None:
+    with pytest.raises(MMProLongError, match=message):
+        weights.require(settings)
+
+
+@pytest.mark.usefixtures("ocr_extra")
+def test_models_that_paddleocr_downloads_are_settings_like_others() -> None:
+    models = ("PP-OCRv6_medium", "PP-OCRv5_server", "eslav_PP-OCRv5_mobile", "chinese_cht_PP-OCRv3_mobile")
+    found = {weights.fingerprint(Ocr(model=model)) for model in models}
+    assert len(found) == len(models)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("paddle") is not None, reason="paddlepaddle is installed")
+@pytest.mark.usefixtures("ocr_extra")
+def test_a_missing_paddlepaddle_has_a_remedy() -> None:
+    with pytest.raises(MMProLongError, match=r"pip install paddlepaddle.*ocr\.backend = onnxruntime"):
+        weights.require(Ocr(backend="paddle"))
