@@ -2,7 +2,8 @@
 
     python benchmarks/trainer.py loss                      loss of 16,384 positions: full logits, torch's fused, ours
     python benchmarks/trainer.py step --most 8192          growing context, ours beside transformers' Trainer
-    python benchmarks/trainer.py fill INDEX.parquet ...    packing of a real index by window
+    python benchmarks/trainer.py fill FILE.parquet ...     packing by window beside the best possible: of an index,
+                                                           or of a build to come (DATASET/.work/inventory.parquet)
     python benchmarks/trainer.py wait RUN/metrics.jsonl    share of the steps of a run that waited for data
 
 Every measurement runs in a process of its own, so that peaks do not mix; peak memory is what the process grew by.
@@ -165,23 +166,64 @@ def step(most: int) -> None:
 
 def fill(paths: list[Path]) -> None:
     """The table of packing."""
-    import numpy as np
+    import pyarrow.parquet as pq
 
     from mmprolong_data.index import read_index
-    from mmprolong_data.order import best_fit, permutation
 
-    lengths = np.array([row.tokens for path in paths for row in read_index(path)], np.int64)
-    shuffled = lengths[permutation(len(lengths), "benchmark")]
-    print(f"{len(lengths):,} samples, mean {lengths.mean():,.0f} tokens, longest {lengths.max():,}\n")
-    print(f"{'pack':>8} {'window':>7} {'packs':>7} {'fill':>6}")
+    for path in paths:
+        if "pages" in pq.read_schema(path).names and "repeats" in pq.read_schema(path).names:
+            _fill_of_plans(path)
+        else:
+            _fill(path.stem, [[row.tokens for row in read_index(path)]], [1.0])
+
+
+def _fill_of_plans(inventory: Path) -> None:
+    """Real PDFs as the samples they will be: their pages, each document in all three configs of questions."""
+    import pyarrow.parquet as pq
+    from mmprolong_builders.recipe import Recipe
+    from mmprolong_builders.select import make_plan
+
+    from mmprolong_data.settings import from_plain
+
+    for name, select in {
+        "pool_native, 32 to 50 pages": {"distribution": "pool_native"},
+        "long_biased, 50 to 100 pages": {"distribution": "long_biased"},
+        "8 to 100 pages": {"pages": [8, 100]},
+    }.items():
+        recipe = from_plain(Recipe, {"select": select})
+        planned = make_plan(pq.read_table(inventory), recipe).documents
+        tokens = [n for n, split in zip(*(planned[c].to_pylist() for c in ("tokens", "split")), strict=True)
+                  if split == "train"]  # fmt: skip
+        _fill(name, [tokens] * 3, list(recipe.select.mixture.values()))
+
+
+def _fill(name: str, configs: list[list[int]], weights: list[float]) -> None:
+    import numpy as np
+
+    from mmprolong_data.order import fewest_packs, plan_epoch
+
+    arrays = [np.array(tokens, np.int64) for tokens in configs]
+    whole = np.concatenate(arrays)
+    halves = (whole > 65_536).mean()
+    print(
+        f"{name}: {len(whole):,} samples, mean {whole.mean():,.0f} tokens, {halves:.0%} longer than half of 131,072\n"
+    )
+    print(f"{'pack':>8} {'window':>7} {'packs':>7} {'fill':>6}   {'at best':>7} {'fill':>6}")
     for limit in (65_536, 131_072, 262_144):
+        kept = [tokens[tokens <= limit] for tokens in arrays]
+        if not all(map(len, kept)):
+            continue
         for window in (1, 64, 256, 4096):
-            kept = shuffled[shuffled <= limit]
-            packs = len(best_fit(kept, limit, window)[1]) - 1
-            if packs:
-                print(f"{limit:8,} {window:7,} {packs:7,} {kept.sum() / (packs * limit):6.3f}")
-    alone = lengths[lengths > 65_536]
-    print(f"\n{len(alone) / len(lengths):.0%} of the samples are longer than half of 131,072: each takes a pack alone.")
+            plan = plan_epoch(
+                kept, [str(n) for n in range(len(kept))], weights, seed=0, epoch=0, max_tokens=limit, window=window
+            )
+            lengths = np.concatenate([kept[n][plan.row[plan.source == n]] for n in range(len(kept))])
+            best = fewest_packs(lengths, limit)
+            print(
+                f"{limit:8,} {window:7,} {plan.num_packs:7,} {plan.fill:6.3f}   {best:7,}"
+                f" {lengths.sum() / (best * limit):6.3f}"
+            )
+    print()
 
 
 def wait(path: Path) -> None:

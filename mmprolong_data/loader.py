@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from .catalog import Entry, read_config, read_dataset
 from .errors import FormatError, SettingsError
-from .order import Plan, plan_epoch
+from .order import Plan, fewest_packs, plan_epoch
 from .patches import Layout
 from .prefetch import Item, Prefetcher, Reader
 from .settings import differences
@@ -278,6 +278,12 @@ class PageStream:
                 )
             }  # fmt: skip
         return self._plans[self._epoch]
+
+    def best_fill(self) -> float:
+        """The fill that no packing of this epoch's samples could exceed: their lengths bound it (``fewest_packs``)."""
+        sources = enumerate(self._indexes)
+        lengths = np.concatenate([index.tokens[self.plan.row[self.plan.source == n]] for n, index in sources])
+        return float(lengths.sum()) / (self.max_tokens * max(1, fewest_packs(lengths, self.max_tokens)))
 
     def set_epoch(self, epoch: int) -> None:
         """Go to the start of an epoch; stay where it is if the stream is in that epoch already."""

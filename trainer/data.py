@@ -50,6 +50,9 @@ class PackSource(Protocol):
     def next_documents(self) -> list[Document]:
         """The documents of this rank's next pack; never ends."""
 
+    def describe(self) -> str:
+        """An epoch of it, for the user."""
+
     def state_dict(self) -> dict[str, Any]:
         """The position behind the last pack handed out, as JSON, the same on every rank."""
 
@@ -99,6 +102,10 @@ class Feed:
         if isinstance(item, BaseException):
             raise item
         return item
+
+    def describe(self) -> str:
+        """An epoch of the source, for the user."""
+        return self._source.describe()
 
     def close(self) -> None:
         """Stop reading."""

@@ -122,6 +122,8 @@ class Trainer:
         """Make one batch and take no step."""
         try:
             batch = self._feed.next().batch
+            self._feed.close()  # nothing reads on while the plan is looked at
+            self._say(self._feed.describe())
             self._say(
                 f"First pack: {len(batch.keys)} samples, {batch.pages} pages, {batch.tokens:,} tokens,"
                 f" {batch.labelled:,} with loss, largest position {batch.max_position:,}. Everything goes together."

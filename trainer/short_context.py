@@ -59,6 +59,11 @@ class ShortContextPacks:
         self._counts: list[int] = []
         self._planned: tuple[int, Ints, Ints] = (-1, self._usable, self._usable)
 
+    def describe(self) -> str:
+        """What is there, in one line."""
+        left_out = f", {self.left_out:,} left out (too long, or without an answer)" if self.left_out else ""
+        return f"short context of {self._where}, {len(self._usable):,} samples{left_out}"
+
     def documents(self, number: int) -> list[Document]:
         """The documents of pack ``number``, counted from the start of the run, epoch after epoch."""
         epoch = 0
@@ -127,6 +132,10 @@ class MixedSource:
         if math.floor((number + 1) * self._share + 1e-9) > shorts:
             return self._short.documents(shorts)
         return self._long.documents_of(number - shorts)
+
+    def describe(self) -> str:
+        """See ``PackSource``."""
+        return f"{self._long.describe()}\n{self._share:.0%} of the packs: {self._short.describe()}"
 
     def state_dict(self) -> dict[str, Any]:
         """See ``PackSource``."""

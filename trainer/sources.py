@@ -50,6 +50,14 @@ class StreamSource:
         """Packs that the current epoch still has, over all ranks."""
         return max(0, self._whole_packs() - int(self._stream.state_dict()["position"]))
 
+    def describe(self) -> str:
+        """The current epoch in one line."""
+        plan = self._stream.plan
+        line = f"An epoch: {plan.num_samples:,} samples in {plan.num_packs:,} packs, fill {plan.fill:.3f}"
+        if self._data.pack:
+            line += f"; their lengths allow {self._stream.best_fill():.3f} at most"
+        return f"{line}; {self._whole_packs():,} packs make whole steps"
+
     def documents_of(self, number: int) -> list[Document]:
         """The documents of pack ``number``, counted over all ranks and epochs from the start of the run."""
         epoch = 0

@@ -10,7 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmprolong_data.order import Plan, best_fit, draw, epoch_counts, interleave, permutation, plan_epoch, uniform
+from mmprolong_data.order import (
+    Plan,
+    best_fit,
+    draw,
+    epoch_counts,
+    fewest_packs,
+    interleave,
+    permutation,
+    plan_epoch,
+    uniform,
+)
 
 MAX = 131_072
 
@@ -127,6 +137,49 @@ def test_packs_are_filled_well() -> None:
         fills[window] = tokens.sum() / (MAX * (len(starts) - 1))
     assert fills[1] < 0.5 < 0.94 < fills[64] < fills[256]
     assert fills[256] > 0.97
+
+
+def optimum(samples: list[int], capacity: int) -> int:
+    """The fewest packs there are, by trying everything."""
+    best = len(samples)
+
+    def place(rest: list[int], packs: list[int]) -> None:
+        nonlocal best
+        if len(packs) >= best:
+            return
+        if not rest:
+            best = len(packs)
+            return
+        for number in range(len(packs)):
+            if packs[number] + rest[0] <= capacity:
+                place(rest[1:], [*packs[:number], packs[number] + rest[0], *packs[number + 1 :]])
+        place(rest[1:], [*packs, rest[0]])
+
+    place(sorted(samples, reverse=True), [])
+    return best
+
+
+@given(samples=st.lists(st.integers(1, 24), max_size=9))
+def test_no_packing_gets_below_the_bound(samples: list[int]) -> None:
+    least = optimum(samples, 24)
+    assert fewest_packs(np.array(samples, np.int64), 24) <= least
+    # What the bound counts, one by one: the sum, and those that cannot share.
+    assert fewest_packs(np.array(samples, np.int64), 24) >= max(-(-sum(samples) // 24), sum(n > 12 for n in samples))
+
+
+@pytest.mark.parametrize(
+    ("samples", "packs"),
+    [([], 0), ([12, 12], 1), ([13, 13, 13], 3), ([9, 9, 9, 9, 9], 3), ([15, 15, 10, 10], 3), ([15, 15, 9, 9], 2)],
+)
+def test_known_bounds(samples: list[int], packs: int) -> None:
+    assert fewest_packs(np.array(samples, np.int64), 24) == packs
+
+
+def test_packs_are_as_few_as_can_be_where_lengths_bound_them() -> None:
+    """Documents of 32 to 50 pages, three samples each: more than half of them are longer than half a pack."""
+    tokens = np.repeat(np.random.default_rng(0).integers(32, 51, 600) * 1800, 3)[permutation(1800, "mixed")]
+    _, starts = best_fit(tokens, MAX, 256)
+    assert len(starts) - 1 <= 1.03 * fewest_packs(tokens, MAX)
 
 
 def test_packing_does_not_sort_by_length() -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import io
+import re
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,8 @@ from mmprolong_trainer.accuracy import train_accuracy
 from mmprolong_trainer.config import TrainConfig
 from mmprolong_trainer.encode import ChatEncoder
 from mmprolong_trainer.images import PageDecoder
+from mmprolong_trainer.loop import run_training
+from mmprolong_trainer.parallel import start_world
 from support.ranks import run_ranks
 from support.samples import document_pages, make_sample, write_dataset
 from support.training import STEPS, exact, rows, same_curve, settings, states, train
@@ -100,6 +105,25 @@ def test_settings_that_do_not_go_together_are_explained(
     results = run_ranks(1, tmp_path, lambda: [train(config) for config, _ in cases])[0]
     for (_, message), result in zip(cases, results, strict=True):
         assert message in result, result
+
+
+def check(config: TrainConfig) -> tuple[str, str]:
+    told = io.StringIO()
+    with contextlib.redirect_stdout(told):
+        return run_training(config, start_world(1), check=True), told.getvalue()
+
+
+def test_check_tells_what_a_run_would_do_and_takes_no_step(qwen2_5: Path, dataset: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    ((result, told),) = run_ranks(1, tmp_path, check, settings(qwen2_5, dataset, out))
+    assert result == "checked"
+    found = re.search(r"An epoch: (\d+) samples in (\d+) packs, fill ([\d.]+); their lengths allow ([\d.]+)", told)
+    assert found, told
+    assert int(found[1]) == 40  # 28 of 0.7, so 12 of the 14 of 0.3
+    assert float(found[3]) <= float(found[4]) <= 1
+    assert re.search(r"First pack: \d samples, \d+ pages, \d+ tokens, \d+ with loss, largest position \d+", told), told
+    assert rows(out) == []
+    assert states(out) == []
 
 
 def test_short_context_is_mixed_alike_on_every_shape(qwen2_5: Path, dataset: Path, tmp_path: Path) -> None:
