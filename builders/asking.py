@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mmprolong_data.errors import MMProLongError
 from mmprolong_data.llm import LLMService, Unanswered
 
 from .engines.local import StopFlag, run_slices
-from .fetch import UnfetchedError
+from .engines.slices import SliceRunner, in_order
 from .pack import SliceBuilder
 from .qa.openai.stage import AskStage
 from .workspace import Workspace
 
 MOST_SLICES = 64
 """Slices that wait at once in batch mode; each holds its parsed documents in memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a run of asking slices gave: US dollars spent, and slice -> error of those that failed for good."""
+
+    spent: float
+    failed: dict[int, str]
 
 
 def ledger_path(workspace: Workspace) -> Path:
@@ -33,10 +41,10 @@ def run_asking_slices(
     stop: StopFlag,
     max_cost: float | None,
     note: Callable[[str], None],
-) -> float:
-    """Build slices with questions by a model.
+) -> Asked:
+    """Build slices with questions by a model, under the locks and records of all slices (``SliceRunner``).
 
-    A slice in which a request got no answer is left for the next run, and the others are built.
+    A slice in which a request got no answer is left for the next run, and the others are built: that is no failure.
 
     Args:
         builder: Without its ``asker``.
@@ -45,9 +53,6 @@ def run_asking_slices(
         stop: Ends the work.
         max_cost: US dollars that may be spent, or None.
         note: Shows a line.
-
-    Returns:
-        US dollars spent.
 
     Raises:
         MMProLongError: Some slices are left, or see ``LLMClient.ask``.
@@ -63,12 +68,12 @@ def run_asking_slices(
         LLMService(ledger_path(builder.workspace), recipe.llm, max_cost=max_cost, batch=batch, note=note) as service,
         AskStage(recipe, service, builder.pool) as stage,
     ):
-        asking = replace(builder, asker=stage)
+        runner = SliceRunner(builder.workspace, replace(builder, asker=stage), stop)
 
         def build(number: int) -> None:
             try:
-                asking.build(number)
-            except (Unanswered, UnfetchedError) as error:
+                runner.run(number)
+            except Unanswered as error:
                 stop.check()
                 with lock:
                     left.append(str(error))
@@ -78,12 +83,13 @@ def run_asking_slices(
             service.drain()
             builder.pool.close()
 
-        run_slices(numbers, build, at_once=at_once + waiting, stop=stop, abort=abort)
+        run_slices(in_order(builder.workspace, numbers), build, at_once=at_once + waiting, stop=stop, abort=abort)
         spent = stage.spent
+    left += runner.left.values()
     if left:
         raise MMProLongError(
             f"{len(left)} of {len(numbers)} slices have requests without an answer or files that could not be fetched,"
             f" such as: {left[0]}. All others are done, and every reply is kept. Remedy: run the same command again, or"
             " give such questions up with --set llm.unanswered=drop"
         )
-    return spent
+    return Asked(spent, runner.failed)

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from mmprolong_data.errors import MMProLongError, SettingsError, missing_extra
 from mmprolong_data.manifest import Manifest
+from mmprolong_data.remote import is_url
 from mmprolong_data.settings import to_plain
 
 from .candidates import find_candidates
@@ -183,7 +184,8 @@ class Build:
                 raise MMProLongError(f"{workspace.plan_file} is missing. Remedy: run the same command again")
             numbers = list(most)
             files = [row["path"] for number in numbers for row in plan.slice_rows(number)]
-            if not any(os.path.exists(path) for path in files):  # noqa: PTH110 - any bytes
+            learn_urls(self.corpus, pool.files)
+            if not any(is_url(path) or os.path.exists(path) for path in files):  # noqa: PTH110 - any bytes
                 raise MMProLongError(
                     f"{stored_path(files[0])} and {len(files) - 1} more PDFs are not there. Remedy: the corpus in a"
                     " folder that all machines share under the same path"
@@ -357,7 +359,9 @@ class Build:
                 self.observer.progress(stage, *sizes[number])
         begun = file_sha256(workspace.build_file)
         out = os.path.abspath(self.out)  # noqa: PTH100 - no resolving: other machines may link differently
-        job = Job(out, to_plain(self.recipe), self.format, self.recipe.ray.cpus, begun)
+        # A list of URLs may hide in them what a task needs, and other machines work in other folders.
+        corpus = [name if is_url(name) else os.path.abspath(name) for name in map(str, self.corpus)]  # noqa: PTH100
+        job = Job(corpus, out, to_plain(self.recipe), self.format, self.recipe.ray.cpus, begun)
         failed, cpu_seconds = ray.run(job, workspace, missing, self.observer.progress, self.observer.note)
         wait_for_sidecars(workspace, [number for number in missing if number not in failed])
         return _Ran(failed, cpu_seconds)
@@ -390,19 +394,20 @@ class Build:
         # Two slices at once hide the wait for the last document of each; more only where workers outnumber documents.
         at_once = 1 + -(-2 * self.workers // self.recipe.pack.documents_per_slice)
         runner = SliceRunner(workspace, builder, stop, most)
-        spent = 0.0
+        failed, spent = runner.failed, 0.0
         with reader or nullcontext():
             if self.recipe.uses_model() and missing:
                 from .asking import run_asking_slices
 
-                spent = run_asking_slices(
+                asked = run_asking_slices(
                     builder, missing, at_once=at_once, stop=stop, max_cost=self.max_cost, note=self.observer.note
                 )
+                failed, spent = asked.failed, asked.spent
             else:
                 run_slices(in_order(workspace, missing), runner.run, at_once=at_once, stop=stop, abort=abort)
         runner.check_left()
         cpu_seconds = pool.cpu_seconds + (reader.cpu_seconds if reader else 0.0)
-        return _Ran(dict(sorted(runner.failed.items())), cpu_seconds, spent)
+        return _Ran(dict(sorted(failed.items())), cpu_seconds, spent)
 
     def _finish(self, workspace: Workspace, plan: Plan, ran: _Ran, already_complete: bool) -> BuildResult:
         manifests = finish(workspace, plan, self.recipe, self._containers, ran.failed)

@@ -28,6 +28,7 @@ class Job:
     """What all blocks of a build have in common; travels as JSON.
 
     Attributes:
+        corpus: As given; paths absolute. URLs may hold what is not to be stored; it stays in memory and messages.
         out: The output folder, absolute.
         recipe: The whole recipe, plain values.
         format: ``--format``.
@@ -35,6 +36,7 @@ class Job:
         begun: SHA-256 of the record of what the build was begun with: tells whether a folder is the same one.
     """
 
+    corpus: list[str]
     out: str
     recipe: dict[str, Any]
     format: str
@@ -54,12 +56,14 @@ class BlockResult:
         failed: Slice -> error, of those that failed for good.
         cpu_seconds: Of the sandboxed processes.
         counts: The progress that was made, complete slices included.
+        left: Why slices are left for the next run (files that cannot be fetched now); else empty.
         error: What ended the block and concerns them all; else empty.
     """
 
     failed: dict[int, str] = field(default_factory=dict)
     cpu_seconds: float = 0.0
     counts: Counts = field(default_factory=dict)
+    left: str = ""
     error: str = ""
 
     @classmethod
@@ -115,6 +119,7 @@ def build_block(job: str, most: Mapping[int, int], tell: Callable[[Counts], None
     Returns:
         ``BlockResult.to_json()``. What concerns all slices (a full disk, other versions) is its ``error``.
     """
+    from ..fetch import UnfetchedError
     from ..pipeline import Build
     from ..recipe import Recipe
 
@@ -122,8 +127,10 @@ def build_block(job: str, most: Mapping[int, int], tell: Callable[[Counts], None
     reporter = _Reporter(tell)
     try:
         recipe = from_plain(Recipe, shared.recipe)
-        build = Build([], Path(shared.out), recipe, shared.cpus, shared.format, reporter)
+        build = Build(shared.corpus, Path(shared.out), recipe, shared.cpus, shared.format, reporter)
         ran = build.run_block(most, shared.begun)
+    except UnfetchedError as error:
+        return BlockResult(counts=reporter.counts, left=str(error)).to_json()
     except (MMProLongError, OSError) as error:
         return BlockResult(error=f"on {socket.gethostname()}: {error}").to_json()
     return BlockResult(dict(ran.failed), ran.cpu_seconds, reporter.counts).to_json()

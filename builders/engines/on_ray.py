@@ -10,6 +10,7 @@ from typing import Any
 
 from mmprolong_data.errors import MMProLongError, SettingsError
 
+from ..fetch import UnfetchedError
 from ..recipe import Ray
 from ..workspace import Workspace
 from .block import BlockResult, Counts, Job, build_block
@@ -94,6 +95,7 @@ class RayEngine:
 
         Raises:
             MMProLongError: what is not about one slice; no task is left running.
+            UnfetchedError: slices are left for the next run, all others are done.
         """
         run = _Run(self, job, workspace, progress, note)
         ordered = in_order(workspace, numbers)
@@ -107,6 +109,8 @@ class RayEngine:
             raise
         finally:
             self._ray.kill(run.collector)
+        if run.left:
+            raise UnfetchedError(run.left[0])
         return dict(sorted(run.failed.items())), run.cpu_seconds
 
     def task(self) -> Any:
@@ -157,6 +161,7 @@ class _Run:
         self, engine: RayEngine, job: Job, workspace: Workspace, progress: Progress, note: Callable[[str], None]
     ) -> None:
         self.failed: dict[int, str] = {}
+        self.left: list[str] = []
         self.cpu_seconds = 0.0
         self._engine = engine
         self._ray = engine.ray
@@ -225,6 +230,8 @@ class _Run:
             return
         if result.error:
             raise MMProLongError(result.error)
+        if result.left:
+            self.left.append(result.left)
         self.failed |= result.failed
         self.cpu_seconds += result.cpu_seconds
         _add(self._finished, result.counts)

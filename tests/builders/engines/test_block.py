@@ -5,17 +5,22 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
+from mmprolong_builders import fetch
 from mmprolong_builders.engines.block import BlockResult, Counts, Job, build_block
 from mmprolong_builders.engines.slices import attempts, failures
 from mmprolong_builders.recipe import Recipe
 from mmprolong_builders.workspace import Workspace, file_sha256
 from support.builds import SLICED, run
+from support.http_server import serve
 
+from mmprolong_data.remote import Retries
 from mmprolong_data.settings import from_plain, load_settings, to_plain
 
 ALWAYS = 1000
@@ -32,10 +37,15 @@ def begun(corpus: Path, tmp_path: Path) -> tuple[Job, Workspace]:
     """A build whose plan is frozen; one of its six slices is complete."""
     out = tmp_path / "mmprolong"
     run("build", corpus, "--out", out, *SLICED, "--part", "0/6")
+    return job_of(out, str(corpus))
+
+
+def job_of(out: Path, corpus: str) -> tuple[Job, Workspace]:
+    """What a driver would tell its tasks."""
     overrides = [value for flag, value in pairwise(SLICED) if flag == "--set"]
     recipe = load_settings(Recipe, None, overrides)
     workspace = Workspace(out, recipe.hash())
-    return Job(str(out), to_plain(recipe), "parquet", 1, file_sha256(workspace.build_file)), workspace
+    return Job([corpus], str(out), to_plain(recipe), "parquet", 1, file_sha256(workspace.build_file)), workspace
 
 
 def build(job: Job, most: dict[int, int], told: list[Counts] | None = None) -> BlockResult:
@@ -69,6 +79,21 @@ def test_a_slice_that_was_begun_too_often_is_given_up_and_the_others_are_built(b
     assert workspace.sidecar("pack", 2).exists()
     assert build(job, {1: 4}).failed == {}
     assert failures(workspace) == {}
+
+
+def test_a_corpus_behind_a_url_and_its_server_that_goes(
+    pdfs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files that cannot be fetched now leave their slice for the next run: that is no failure of the slice."""
+    monkeypatch.setattr(fetch, "Retries", partial(Retries, backoff=0.001))
+    out = tmp_path / "mmprolong"
+    with serve(pdfs) as server:
+        run("build", f"{server.url}/", "--out", out, *SLICED, "--part", "0/6")
+        job, workspace = job_of(out, f"{server.url}/")
+        assert build(job, dict.fromkeys((1, 2), ALWAYS)) == replace(BlockResult(), cpu_seconds=ANY, counts=ANY)
+    result = build(job, dict.fromkeys((3, 4), ALWAYS))
+    assert "2 slices are left for the next run" in result.left
+    assert (result.failed, result.error, failures(workspace)) == ({}, "", {})
 
 
 def _other_folder(job: Job, workspace: Workspace, corpus: Path) -> Job:
