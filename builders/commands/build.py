@@ -70,14 +70,15 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides",
         help="one setting, such as select.pages=[8,50]; may be repeated",
     )  # fmt: skip
-    build.add_argument("--workers", type=int, metavar="N", help="processes; default: one a CPU")
+    build.add_argument("--workers", type=int, metavar="N", help="processes here; default: one a CPU")
     build.add_argument(
         "--format", choices=("parquet", "webdataset", "both"), default="parquet",
         help="container of the shards (default: parquet); both: the second one in DIR-wds",
     )  # fmt: skip
     build.add_argument(
         "--engine", choices=("local", "ray"), default="local",
-        help="where slices are built: here, or as tasks of a Ray cluster that shares DIR and CORPUS (extra ray)",
+        help="where slices are built: here, or as tasks of a Ray cluster that shares DIR and CORPUS (extra ray;"
+        " --set ray.cpus=4, ray.gpus=1, ... say what a task takes)",
     )  # fmt: skip
     build.add_argument(
         "--address", metavar="HOST:PORT",
