@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import signal
@@ -62,7 +63,7 @@ def interrupt_when(
             time.sleep(0.005)
         if process.poll() is None:
             process.send_signal(with_signal)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=180)
     finally:
         process.kill()
         process.wait()
@@ -70,9 +71,12 @@ def interrupt_when(
 
 
 def children_of(pid: int) -> list[int]:
-    """Process ids of the direct children (Linux)."""
-    listing = Path(f"/proc/{pid}/task/{pid}/children")
-    return [int(word) for word in listing.read_text().split()] if listing.exists() else []
+    """Process ids of the direct children, whichever thread has started them (Linux)."""
+    found: list[int] = []
+    for listing in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # the thread or the process has ended
+            found += map(int, listing.read_text().split())
+    return found
 
 
 def parent_of(pid: int) -> int:
