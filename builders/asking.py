@@ -115,7 +115,7 @@ def run_asking_slices(
     if left:
         raise MMProLongError(
             f"{len(left)} of {len(numbers)} slices have requests without an answer or files that could not be fetched,"
-            f" such as: {left[0]}. All others are done, and every reply is kept. Remedy: run the same command again, or"
-            " give such questions up with --set llm.unanswered=drop"
+            f" such as: {left[0]}. All others are done, and every reply is kept. Remedy: see that the endpoint works,"
+            " then run the same command again, or give such questions up with --set llm.unanswered=drop"
         )
     return Asked(spent, runner.failed)

@@ -25,6 +25,7 @@ from .engines.local import StopFlag, run_slices
 from .engines.slices import SliceRunner, failures, in_order
 from .finish import finish
 from .ingest import take_inventory
+from .layout import PARSER
 from .ocr.run import PageReader, ocr_fingerprint
 from .pack import SliceBuilder
 from .placement import dataset_root, missing_slices
@@ -250,7 +251,7 @@ class Build:
 
     def _begun(self) -> dict[str, Any]:
         """What a build is begun with, but for its documents; an OCR engine and prompts count as tools."""
-        tools = tool_versions()
+        tools = tool_versions() | {"parser": PARSER}
         if ocr := ocr_fingerprint(self.recipe):
             tools["ocr"] = ocr[:16]
         if self.recipe.uses_model():

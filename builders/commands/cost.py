@@ -33,6 +33,7 @@ OUTCOMES = {
     "server_error": "HTTP 5xx, or failed in a batch",
     "timeout": "no reply in llm.timeout; may have been billed",
     "connection": "the connection broke; may have been billed",
+    "unreachable": "nobody was there; costs nothing",
     "garbage": "no completion (HTML, cut JSON, no choices); may have been billed",
     "fatal": "a wrong key, an unknown model, no credit",
     "cancelled": "given up when the run was stopped; may have been billed",

@@ -64,7 +64,7 @@ async def _check(endpoint: Endpoint, connection: AsyncOpenAI, ledger: Path | Led
     if failure is None:
         return
     named = f"{endpoint.base_url}: {failure.detail}"
-    if failure.outcome in ("timeout", "connection"):
+    if failure.outcome in ("timeout", "connection", "unreachable"):
         raise EndpointError(f"{named}. Remedy: check the server and the base URL, then run the same command again")
     if failure.outcome == "garbage":
         raise EndpointError(f"{named}. Remedy: check the base URL; it usually ends in /v1")
@@ -102,7 +102,7 @@ async def _models(endpoint: Endpoint, connection: AsyncOpenAI, settings: LLM) ->
             return set()
         except Failed as error:
             failure = error
-            if failure.outcome != "connection":
+            if failure.outcome not in ("connection", "unreachable"):
                 return set()
     raise EndpointError(
         f"{endpoint.base_url}: cannot be reached ({failure.detail})."

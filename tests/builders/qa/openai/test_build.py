@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import shutil
 import signal
 from collections.abc import Iterator
 from dataclasses import replace
@@ -357,3 +358,19 @@ def test_the_report_shows_checks_costs_and_evidence(reference: Path) -> None:
     assert "Zacharias Quint" in page
     assert "an accepted question" in page
     assert "Text: &ldquo;" in page
+    assert f"<td>{REPORTED}</td>" in page
+    assert "2 of 2 answers from the evidence pages are right" in page
+    assert "judge (test-model): Looks right." in page
+
+
+def test_the_report_of_a_dataset_that_was_moved_still_shows_acceptance_and_models(
+    reference: Path, tmp_path: Path
+) -> None:
+    moved = tmp_path / "moved"
+    shutil.copytree(reference, moved, ignore=shutil.ignore_patterns(".work"))
+    page = write_report(moved).read_text("utf-8")
+    assert "Questions by a model" in page
+    assert "12 accepted" in page
+    assert "the answer does not stand on its pages" in page
+    assert f"<td>{REPORTED}</td>" in page
+    assert "attempts" not in page.split("Questions by a model")[1].split("<h2>")[0]  # the ledger stayed behind
