@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from mmprolong_data.errors import MMProLongError
-from mmprolong_data.llm.summary import Summary, read_summary
+from mmprolong_data.llm.summary import Summary
 from mmprolong_data.manifest import Manifest
 
+from ..qa.openai.ledgers import read_costs
 from ..qa.openai.tally import Tally, read_tally, rejected_examples
 
 VERDICT_CHARACTERS = 400
@@ -43,7 +44,7 @@ def model_questions(root: Path, manifest: Manifest) -> dict[str, Any] | None:
     if not tally.slices:
         return None
     try:
-        summary = read_summary(work / "llm.sqlite")
+        summary = read_costs(work).summary
     except MMProLongError:
         summary = Summary()
     accepted = tally.accepted.total()
