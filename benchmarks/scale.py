@@ -1,121 +1,187 @@
-"""The plan of a large corpus: time and memory of planning a simulated inventory, and the plan beside the paper's sizes.
+"""Cost of a document as the corpus grows, by engine: local, Ray, and the same work by datatrove and by Ray Data.
 
-The inventory holds no real files: lengths follow the paper's pool (20-200 pages, mean 23.8), page sizes are A4, letter,
-slides and mixed, and 3 % of the files are unusable. It is written as Parquet first, then read and planned in a
-process of its own, whose peak memory is printed. Hours are CPU time at ``--cpu-ms-per-page``, which
-``benchmarks/build.py`` measures.
+Every engine builds the slices of the same frozen plan; the shards must come out alike. ``floor`` is what no build can
+avoid (``build.py``): the pages rendered, encoded, and their text read once, in one process. ``bare`` is our code for
+slices in one process without a sandbox: what the sandbox costs is the difference to ``local-1``. Peers run that code
+too, in environments of their own, so that engines are compared, and nothing else. CPU time counts every process that an
+engine starts.
 
-    python benchmarks/scale.py [--rows 1500000] [--token-budget 5000000000] [--cpu-ms-per-page 17]
+    python benchmarks/scale.py PDF_FOLDER... --work DIR [--counts 25,250,1000] [--only WORDS] [--set key=value]
+
+Measurements are kept in DIR/results.json: what is there is not measured again, so the work can be divided.
 """
 
 from __future__ import annotations
 
 import argparse
+import ctypes
 import hashlib
 import json
+import os
+import resource
+import shutil
 import subprocess
 import sys
-import tempfile
+import time
+import venv
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
-from mmprolong_builders.ingest import INVENTORY_SCHEMA
+from build import FLOOR, sizes_of
 
-BOXES = [(595.276, 841.89), (612.0, 792.0), (720.0, 405.0), (841.89, 595.276)]
-CHUNK = 100_000
-
-PLAN = """
-import json, resource, sys, time
-import pyarrow.parquet as pq
-from mmprolong_builders.recipe import Recipe
-from mmprolong_builders.select import make_plan
-from mmprolong_data.settings import load_settings
-started, cpu = time.monotonic(), time.process_time()
-inventory = pq.read_table(sys.argv[1])
-recipe = load_settings(Recipe, None, sys.argv[2:])
-plan = make_plan(inventory, recipe)
-plan.fingerprint()
-plan.fates(inventory)
-documents = plan.documents
-configs = documents["configs"].combine_chunks()
-print(json.dumps({
-    "wall": time.monotonic() - started, "cpu": time.process_time() - cpu,
-    "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-    "documents": len(documents), "pages": sum(documents["pages"].to_pylist()),
-    "tokens": sum(t * len(c) for t, c in zip(documents["tokens"].to_pylist(), configs.to_pylist())),
-    "samples": {c: sum(s.values()) for c, s in sorted(plan.samples().items())},
-    "slices": plan.num_slices, "left_out": plan.left_out,
-    "shards": len({(n, c) for n, cs in zip(documents["slice"].to_pylist(), configs.to_pylist()) for c in cs}),
-}))
-"""
+JOBS = Path(__file__).with_name("scale_jobs.py")
+ROOT = Path(__file__).resolve().parent.parent
+PEERS = {"datatrove": "datatrove==0.10.1", "raydata": "ray[data]==2.60.0"}
+SETTINGS = ["select.pages=[1,30]", "parse.ocr=never", "pack.documents_per_slice=16"]
+MATRIX = {
+    "floor": (), "freeze": (), "bare": (), "local-1": (), "local-2": (),
+    "datatrove-1": (250,), "datatrove-2": (250,), "raydata-1": (250,), "raydata-2": (250,),
+    "ray-1": (250,), "ray-2": (250,),
+}  # fmt: skip
+"""Job -> the counts at which it is measured; empty: all."""
+COMMAND = (
+    "import json, resource, sys\nfrom mmprolong_data.cli import main\ncode = main(sys.argv[1:])\n"
+    "print(json.dumps({'peak': resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))\nsys.exit(code)"
+)
 
 
-def write_inventory(path: Path, rows: int) -> None:
-    """Write the simulated inventory, a chunk at a time."""
-    chance = np.random.default_rng(0)
-    with pq.ParquetWriter(path, INVENTORY_SCHEMA, compression="zstd") as writer:
-        for start in range(0, rows, CHUNK):
-            count = min(CHUNK, rows - start)
-            # 20 pages and more with an exponential tail: mean about 23.8, a tenth of a per cent beyond 45.
-            pages = np.clip(20 + chance.exponential(3.9, count), 20, 200).astype(int)
-            longer = chance.random(count) < 0.12
-            pages[longer] = chance.integers(32, 120, int(longer.sum()))
-            mixed, bad = chance.random(count) < 0.1, chance.random(count) < 0.03
-            kinds = chance.integers(0, len(BOXES), count)
-            columns: dict[str, list[object]] = {name: [] for name in INVENTORY_SCHEMA.names}
-            for i in range(count):
-                n = int(pages[i])
-                boxes = [BOXES[kinds[i]]] if not mixed[i] else [BOXES[0], BOXES[3]]
-                repeats = [n] if not mixed[i] else [n - n // 3, n // 3]
-                values = {
-                    "path": f"/shared/corpus/{(start + i) // 1000:04d}/document-{start + i:07d}.pdf",
-                    "name": f"document-{start + i:07d}.pdf",
-                    "sha256": hashlib.sha256(str(start + i).encode()).hexdigest(), "bytes": 40_000 * n, "mtime_ns": 0,
-                    "pages": 0 if bad[i] else n, "widths": [w for w, _ in boxes], "heights": [h for _, h in boxes],
-                    "repeats": repeats, "producer": "pdfTeX-1.40.25", "language": "en",
-                    "reason": "damaged" if bad[i] else "", "detail": "",
-                }  # fmt: skip
-                for name, value in values.items():
-                    columns[name].append(value)
-            writer.write_table(pa.table(columns, schema=INVENTORY_SCHEMA))
+def measured(command: list[str]) -> dict[str, Any]:
+    """Run a command: CPU seconds of it and of all that it started, wall seconds, and what it printed as JSON."""
+    before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    wall = time.monotonic() - started
+    if done.returncode:
+        sys.exit(f"{' '.join(command)} failed:\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
+    # Daemons of an engine have become our children (see ``main``): their time counts too.
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            if os.waitpid(-1, os.WNOHANG)[0] == 0:
+                time.sleep(0.1)
+        except ChildProcessError:
+            break
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    line = next((line for line in reversed(done.stdout.splitlines()) if line.startswith("{")), "{}")
+    return {"cpu": cpu, "wall": wall} | json.loads(line)
+
+
+def peer(name: str, work: Path) -> str:
+    """The Python of an environment that has a peer and this package."""
+    folder = work / "peers" / name
+    python = folder / "bin" / "python"
+    if not (folder / "done").exists():
+        venv.create(folder, with_pip=True)
+        pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        subprocess.run([*pip, PEERS[name], f"{ROOT}[build]"], check=True)
+        (folder / "done").touch()
+    return str(python)
+
+
+def command_line(corpus: Path, out: Path, settings: list[str], workers: int, *more: str) -> list[str]:
+    """A build, by a Python that prints its peak memory."""
+    words = ["build", str(corpus), "--out", str(out), "--workers", str(workers), "--no-report", *more]
+    for setting in settings:
+        words += ["--set", setting]
+    return [sys.executable, "-c", COMMAND, *words]
+
+
+def digest(out: Path) -> str:
+    """Of the shards of all slices."""
+    sidecars = [json.loads(path.read_bytes()) for path in sorted(out.glob(".work/*/pack/*.json"))]
+    hashes = [{name: info["sha256"] for name, info in sidecar["shards"].items()} for sidecar in sidecars]
+    return hashlib.sha256(json.dumps(hashes, sort_keys=True).encode()).hexdigest()
+
+
+def run(job: str, count: int, options: argparse.Namespace, files: list[str]) -> dict[str, Any]:
+    """Measure one job."""
+    work: Path = options.work
+    corpus, frozen, out = work / f"{count}.txt", work / f"frozen-{count}", work / "out"
+    corpus.write_text("\n".join(files[:count]))
+    engine, _, number = job.partition("-")
+    workers = int(number or 1)
+    if engine == "freeze" or not frozen.exists():
+        shutil.rmtree(frozen, ignore_errors=True)
+        # A part without slices: the inventory is taken, the plan frozen, and nothing built.
+        result = measured(command_line(corpus, frozen, options.set, 1, "--part", "99999/100000"))
+        if engine == "freeze":
+            return result
+    shutil.rmtree(out, ignore_errors=True)
+    if engine == "floor":
+        documents = work / f"sizes-{count}.json"
+        if not documents.exists():
+            sys.exit(f"floor at {count}: measure local-1 first")
+        return measured([sys.executable, "-c", FLOOR, str(documents)])
+    shutil.copytree(frozen, out)
+    if engine in ("local", "ray"):
+        more = ["--engine", "ray"] if engine == "ray" else []
+        result = measured(command_line(corpus, out, options.set, workers, "--part", "0/1", *more))
+    else:
+        python = sys.executable if engine == "bare" else peer(engine, work)
+        result = measured([python, str(JOBS), engine, str(out), str(workers)])
+    documents = sizes_of(out)
+    result |= {"digest": digest(out), "documents": len(documents), "pages": sum(len(s) for _, s in documents)}
+    (work / f"sizes-{count}.json").write_text(json.dumps(documents))
+    shutil.rmtree(out)
+    return result
+
+
+def show(results: dict[str, dict[str, Any]], counts: list[int]) -> None:
+    """Print the tables."""
+    first = None
+    for count in counts:
+        own = {job: results[f"{job}@{count}"] for job in MATRIX if f"{job}@{count}" in results}
+        if not {"floor", "local-1"} <= own.keys():
+            continue
+        documents, pages = own["local-1"]["documents"], own["local-1"]["pages"]
+        print(f"\n{count} PDFs: {documents} used, {pages} pages")
+        print(f"{'':12} {'CPU s':>8} {'ms/page':>8} {'x floor':>8} {'wall s':>8} {'peak MB':>8}  same shards")
+        floor = own["floor"]["cpu"]
+        for job, result in own.items():
+            same = "" if "digest" not in result else str(result["digest"] == own["local-1"]["digest"]).lower()
+            print(
+                f"{job:12} {result['cpu']:8.1f} {1000 * result['cpu'] / pages:8.2f} {result['cpu'] / floor:8.2f}"
+                f" {result['wall']:8.1f} {result.get('peak', 0):8.0f}  {same}"
+            )
+        ratio = own["local-1"]["cpu"] / floor
+        first = first or ratio
+        lines = [f"local 1: {ratio:.2f} x floor, {ratio / first - 1:+.1%} against the smallest corpus"]
+        if "local-2" in own:
+            lines.append(f"2 workers: {2 * own['local-1']['cpu'] / own['local-2']['cpu']:.2f} x 1, by CPU time")
+        if "bare" in own:
+            lines.append(f"isolation: {own['local-1']['cpu'] / own['bare']['cpu'] - 1:+.1%}")
+        print("\n".join(lines))
 
 
 def main() -> None:
-    """Read the arguments, simulate, plan and print."""
+    """Read the arguments, measure what is missing, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=int, default=1_500_000)
-    parser.add_argument("--token-budget", type=int, default=5_000_000_000)
-    parser.add_argument("--cpu-ms-per-page", type=float, default=17.0)
+    parser.add_argument("corpus", nargs="+", type=Path)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--counts", default="25,250,1000")
+    parser.add_argument("--only", default="", help="jobs to measure, such as local-1@25,floor@25")
+    parser.add_argument("--set", action="append", default=[])
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "inventory.parquet"
-        write_inventory(path, options.rows)
-        size = path.stat().st_size
-        command = [sys.executable, "-c", PLAN, str(path), f"select.token_budget={options.token_budget}"]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-    plan = json.loads(done.stdout)
-    hours = plan["pages"] * options.cpu_ms_per_page / 3.6e6
-    print(f"inventory: {options.rows:,} rows, {size / 1e6:.0f} MB of Parquet")
-    print(f"plan: {plan['wall']:.1f} s wall, {plan['cpu']:.1f} s CPU, peak {plan['peak']:.0f} MB")
-    print(f"left out: {plan['left_out']}\n")
-    print(f"{'':32} {'this plan':>16} {'paper':>16}")
-    samples = plan["samples"]
-    rows = [
-        ("PDFs in the pool", f"{options.rows:,}", "1,537,504"),
-        ("tokens (budget 5B = 1,280 steps)", f"{plan['tokens']:,}", "5 B"),
-        *((f"samples {config}", f"{count:,}", "") for config, count in samples.items()),
-        ("samples in all", f"{sum(samples.values()):,}", "~59.3 K a set"),
-        ("pages a document", f"{plan['pages'] / plan['documents']:.1f}", "38.4"),
-        ("K tokens a document", f"{plan['tokens'] / plan['documents'] / 1024:.1f}", "85.3"),
-        ("slices = parts at most", f"{plan['slices']:,}", "-"),
-        ("shards", f"{plan['shards']:,}", "-"),
-        ("TB (80 bytes a token)", f"{plan['tokens'] * 80 / 1e12:.2f}", "-"),
-        ("CPU hours", f"{hours:,.0f}", "-"),
-    ]
-    for name, own, paper in rows:
-        print(f"{name:32} {own:>16} {paper:>16}")
+    options.set = SETTINGS + options.set
+    options.work.mkdir(parents=True, exist_ok=True)
+    ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
+    files = sorted(
+        (str(path) for folder in options.corpus for path in folder.rglob("*.pdf")),
+        key=lambda path: hashlib.sha256(Path(path).name.encode()).digest(),
+    )
+    store = options.work / "results.json"
+    results: dict[str, dict[str, Any]] = json.loads(store.read_text()) if store.exists() else {}
+    counts = [int(word) for word in options.counts.split(",")]
+    only = set(filter(None, options.only.split(",")))
+    for count in counts:
+        for job in sorted(MATRIX, key=lambda job: (job == "floor", job != "local-1")):
+            name = f"{job}@{count}"
+            if name in results or (only and name not in only) or (MATRIX[job] and count not in MATRIX[job]):
+                continue
+            print(f"{name} ...", file=sys.stderr, flush=True)
+            results[name] = run(job, count, options, files)
+            store.write_text(json.dumps(results, indent=1))
+    show(results, counts)
 
 
 if __name__ == "__main__":

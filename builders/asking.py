@@ -11,6 +11,7 @@ from mmprolong_data.errors import MMProLongError
 from mmprolong_data.llm import LLMService, Unanswered
 
 from .engines.local import StopFlag, run_slices
+from .fetch import UnfetchedError
 from .pack import SliceBuilder
 from .qa.openai.stage import AskStage
 from .workspace import Workspace
@@ -67,7 +68,8 @@ def run_asking_slices(
         def build(number: int) -> None:
             try:
                 asking.build(number)
-            except Unanswered as error:
+            except (Unanswered, UnfetchedError) as error:
+                stop.check()
                 with lock:
                     left.append(str(error))
                 note(f"slice {number} is left for the next run: {error}")
@@ -80,8 +82,8 @@ def run_asking_slices(
         spent = stage.spent
     if left:
         raise MMProLongError(
-            f"{len(left)} of {len(numbers)} slices have requests without an answer, such as: {left[0]}. All others are"
-            " done, and every reply is kept. Remedy: run the same command again, or give such questions up with"
-            " --set llm.unanswered=drop"
+            f"{len(left)} of {len(numbers)} slices have requests without an answer or files that could not be fetched,"
+            f" such as: {left[0]}. All others are done, and every reply is kept. Remedy: run the same command again, or"
+            " give such questions up with --set llm.unanswered=drop"
         )
     return spent

@@ -28,6 +28,16 @@ from .workspace import write_atomically
 PICTURE = "assets/tokens.png"
 CROISSANT = "croissant.json"
 MOST_LISTED = 12
+MODEL_TASKS = {
+    "questions": "writing questions and answers",
+    "paraphrase": "other words for questions",
+    "closed_book": "check `closed_book`: must fail without pages",
+    "evidence": "check `evidence`: must answer from the evidence pages",
+    "without_evidence": "check `without_evidence`: must fail on the other pages",
+    "rivals": "check `rivals`: other pages must not answer otherwise",
+    "judge": "check `judge`: must agree",
+}
+"""What language models did, by the manifest's word for it."""
 
 
 def write_card(root: Path, manifest: Manifest, *, repo: str = "", picture: bool = False) -> list[str]:
@@ -140,6 +150,10 @@ def render_card(
         counter=Counter,
         wilson=wilson,
         change_text=change_text,
+        code=markdown_code,
+        model_tasks=MODEL_TASKS,
+        independent=_independence(manifest),
+        config_names=lambda names: ", ".join(map(markdown_code, names)),
     )
     return re.sub(r"\n{3,}", "\n\n", card)
 
@@ -220,6 +234,17 @@ def _listing(counts: Counter[str]) -> str:
     words = [f"{markdown_code(name)} {count:,}" for name, count in counts.most_common(MOST_LISTED)]
     rest = counts.total() - sum(count for _, count in counts.most_common(MOST_LISTED))
     return ", ".join([*words, f"others {rest:,}"] if rest else words)
+
+
+def _independence(manifest: Manifest) -> str:
+    """Whether the models that checked are others than the one that wrote."""
+    models = {task["task"]: task["model"] for task in manifest.models.get("tasks", ())}
+    writer = models.pop("questions", "")
+    same = sorted(task for task, model in models.items() if model == writer)
+    if not same or not writer:
+        return ""
+    names = ", ".join(markdown_code(name) for name in same)
+    return f"The model that wrote the questions checked them itself in {names}: it shares its own blind spots."
 
 
 def _citation(manifest: Manifest, title: str, repo: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -187,7 +188,7 @@ def print_summary(console: Console, result: BuildResult, recipe: Recipe, seconds
         console.print(f"Dataset: {root}", highlight=False, soft_wrap=True)
 
 
-def print_part(console: Console, result: PartResult, name: str, seconds: float) -> None:
+def print_part(console: Console, result: PartResult, name: str, out: Path, seconds: float) -> None:
     """What one part of a build did, and what comes next."""
     own = result.plan.only(result.slices).documents
     console.print(
@@ -196,7 +197,7 @@ def print_part(console: Console, result: PartResult, name: str, seconds: float) 
         f" ({human_time(result.cpu_seconds)} CPU in the workers).",
         highlight=False,
     )
-    console.print("When all parts are done: mmprolong build --finish --out DIR", highlight=False, soft_wrap=True)
+    console.print(f"When all parts are done: mmprolong build --finish --out {out}", highlight=False, soft_wrap=True)
 
 
 def print_failed(console: Console, failed: Mapping[int, str]) -> None:

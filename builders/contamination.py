@@ -21,7 +21,6 @@ from .decontaminate import build_index
 from .recipe import Recipe
 from .sandbox import SandboxPool
 from .signatures import picture_hash, thumbnail_size, words_of
-from .untrusted import stored_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +59,14 @@ def find_contaminated(
         for dataset in datasets:
             yield from _in_dataset(dataset, index, on_progress)
         if corpus:
-            files = find_files(corpus)
+            files = find_files(corpus, pool.files)
             payload = {"doc_id": "", "near": False, "forms": False, "spam": []}
             payload["benchmarks"] = str(index.write(Path(folder)))
-            outcomes = pool.map("survey", ({"path": stored_path(path), **payload} for path in files))
+            outcomes = pool.map("survey", ({"path": path, **payload} for path in files))
             for done, (path, outcome) in enumerate(zip(files, outcomes, strict=True), 1):
                 on_progress(done, len(files))
                 detail = outcome.value["contamination"] if outcome.value is not None else ""
-                yield Finding(stored_path(path), detail, outcome.reason)
+                yield Finding(path, detail, outcome.reason)
 
 
 def _in_dataset(root: Path, index: BenchmarkIndex, on_progress: Callable[[int, int], None]) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from mmprolong_data.arguments import without_tilde
 from mmprolong_data.errors import SettingsError
 
 from .benchmarks import Benchmark, BenchmarkIndex
@@ -36,7 +37,7 @@ def build_index(
     index = BenchmarkIndex(settings.similarity, settings.distance, settings.pages)
     notes: list[str] = []
     for entry in against:
-        root = Path(entry).expanduser()
+        root = without_tilde(entry)
         files = sorted(path for path in root.rglob("*") if path.is_file()) if root.is_dir() else [root]
         if not root.exists():
             raise SettingsError(f"{root}: no such benchmark. Remedy: name a folder of PDFs, page images or jsonl")

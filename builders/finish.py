@@ -73,6 +73,7 @@ def finish(
         tokens={},
         shortfalls=_shortfalls(sidecars),
         rejected=_rejected(sidecars),
+        models=_models(workspace, recipe, sidecars),
     )
     manifests = []
     for container in containers:
@@ -109,6 +110,15 @@ def _rejected(sidecars: Mapping[int, dict[str, Any]]) -> dict[str, dict[str, int
         for config, checks in sidecar.get("rejected", {}).items():
             counts.setdefault(config, Counter()).update(checks)
     return {config: dict(sorted(own.items())) for config, own in sorted(counts.items())}
+
+
+def _models(workspace: Workspace, recipe: Recipe, sidecars: Mapping[int, dict[str, Any]]) -> dict[str, Any]:
+    """Which models made and checked questions; empty where none was asked."""
+    if not recipe.uses_model():
+        return {}
+    from .qa.openai.tally import model_record
+
+    return model_record(workspace.read_sidecar("ask", number) or {} for number in sorted(sidecars))
 
 
 def _publish(root: Path, shards: list[FinalShard], fates: _Fates, common: Manifest) -> Manifest:

@@ -12,14 +12,17 @@ from typing import TYPE_CHECKING, Any
 from mmprolong_data import chat
 from mmprolong_data.index import read_index, write_index
 from mmprolong_data.records import PageImages
+from mmprolong_data.remote import is_url
 from mmprolong_data.schema import Sample
 from mmprolong_data.shards import EXTENSION, ShardWriter, open_writer
 
+from .fetch import UnfetchedError
 from .ocr.run import PageReader
 from .recipe import Recipe
 from .sandbox import SandboxPool
 from .select import Plan
 from .stages import read_records, unpack_record, write_records
+from .urls import shown
 from .workspace import Workspace, atomic_stream, file_sha256
 
 if TYPE_CHECKING:
@@ -91,9 +94,18 @@ class SliceBuilder:
                 else:
                     yield {"doc_id": row["doc_id"], "document": outcome.value["document"]}
                 self.on_progress("parse", 1, row["pages"] - shown[0])
+            self._check_there(rows, left_out)
 
         self._write_cell("parse", number, records(), lambda: {"left_out": left_out})
         return left_out
+
+    def _check_there(self, rows: list[dict[str, Any]], left_out: dict[str, list[str]]) -> None:
+        """One file that is gone costs itself; where all are, the place is another one, or its settings are wrong."""
+        if is_url(rows[0]["path"]) and all(left_out.get(row["doc_id"], [""])[0] == "unreadable" for row in rows):
+            raise UnfetchedError(
+                f"{shown(rows[0]['path'])} and the other files of its slice are not there any more"
+                f" ({left_out[rows[0]['doc_id']][1]})"
+            )
 
     def _qa(self, number: int, rows: list[dict[str, Any]]) -> None:
         """Make the items of every parsed document; one that fails has a record with its reason."""
@@ -114,6 +126,7 @@ class SliceBuilder:
                     continue
                 yield {
                     "path": row["path"],
+                    "doc_id": row["doc_id"],
                     "document": record["document"],
                     "recipe": content,
                     "configs": row["configs"],
@@ -212,7 +225,12 @@ class SliceBuilder:
     ) -> dict[str, dict[str, int]]:
         """Write the samples of all records. Returns doc_id -> {config: samples}."""
         payloads = (
-            {"path": by_id[doc_id]["path"], "sizes": record["sizes"], "quality": self.recipe.render.quality}
+            {
+                "path": by_id[doc_id]["path"],
+                "doc_id": doc_id,
+                "sizes": record["sizes"],
+                "quality": self.recipe.render.quality,
+            }
             for doc_id, record in records.items()
         )
         used: dict[str, dict[str, int]] = {}

@@ -18,6 +18,7 @@ from mmprolong_data.errors import MMProLongError, SettingsError, missing_extra
 from mmprolong_data.manifest import Manifest
 
 from .candidates import find_candidates
+from .corpus import learn_urls
 from .curate import curate
 from .engines.local import StopFlag, run_slices
 from .engines.slices import SliceRunner, failures, in_order
@@ -167,6 +168,7 @@ class Build:
             if plan is None:
                 with workspace.lock(wait=True):
                     plan = self._frozen_plan(workspace, begun) or self._freeze(workspace, pool, begun)
+            learn_urls(self.corpus, pool.files)
             with workspace.lock(shared=True, wait=True):
                 own = list(range(plan.num_slices))[part::parts]
                 missing = set(missing_slices(workspace, plan.num_slices, self._containers)[0])
@@ -314,6 +316,7 @@ class Build:
                 )
             else:
                 run_slices(in_order(workspace, missing), runner.run, at_once=at_once, stop=stop, abort=abort)
+        runner.check_left()
         cpu_seconds = pool.cpu_seconds + (reader.cpu_seconds if reader else 0.0)
         return _Ran(dict(sorted(runner.failed.items())), cpu_seconds, spent)
 

@@ -14,6 +14,9 @@ from mmprolong_data.settings import fingerprint, require, require_ranges, requir
 MODEL_CHECKS = ("closed_book", "evidence", "without_evidence", "rivals", "judge")
 """The checks by models, in order of their cost."""
 
+_OURS = {"model", "messages", "stream", "n", "api_key"}
+"""Fields of a request that ``qa.extra`` may not set: the answer would be another one, or a secret be published."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ingest:
@@ -214,6 +217,8 @@ class QA:
     """Resolution of the images that the model sees; by default that of the dataset."""
     page_characters: int = 6000
     """Most characters of a page's text that the model sees."""
+    extra: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Model: further fields of its requests, such as {NAME: {chat_template_kwargs: {enable_thinking: false}}}."""
     attempts: int = 4
     """Most questions that are asked for before a sample of a document and config is given up."""
     temperature: float = 0.7
@@ -235,6 +240,8 @@ class Verify:
     """Check: model; by default ``qa.model``. A judge should be another model."""
     base_urls: dict[str, str] = field(default_factory=dict)
     """Check: endpoint; by default ``qa.base_url``. Not part of the recipe's hash."""
+    key_envs: dict[str, str] = field(default_factory=dict)
+    """Check: the environment variable that holds its API key; by default ``llm.key_env``. Not part of the hash."""
     votes: int = 3
     """Answers from the evidence pages."""
     votes_needed: int = 2
@@ -305,8 +312,10 @@ class Recipe:
     def content(self) -> dict[str, Any]:
         """The settings that decide the bytes of the dataset: no limits, no ``llm``, and no place of a file or model."""
         plain = to_plain(self)
-        for section, name in (("qa", "base_url"), ("qa", "mode"), ("verify", "base_urls")):
+        for section, name in (("qa", "base_url"), ("qa", "mode"), ("verify", "base_urls"), ("verify", "key_envs")):
             del plain[section][name]
+        if not self.qa.extra:  # it came later: recipes without it keep their hash
+            del plain["qa"]["extra"]
         del plain["sandbox"], plain["ocr_limits"], plain["llm"]
         # What a benchmark's folder holds is part of what a build is begun with; where it lies is nobody's business.
         plain["decontaminate"]["against"] = [Path(path).name for path in self.decontaminate.against]
@@ -321,7 +330,8 @@ class Recipe:
         model = self.verify.models.get(check) or self.qa.model
         url = self.verify.base_urls.get(check) or self.qa.base_url
         price = self.llm.prices.get(model)
-        return Endpoint(model, url, self.llm.key_env, (price[0], price[1]) if price else None)
+        key_env = self.verify.key_envs.get(check) or self.llm.key_env
+        return Endpoint(model, url, key_env, (price[0], price[1]) if price else None, self.qa.extra.get(model, {}))
 
     def endpoints(self) -> list[Endpoint]:
         """All that a build asks."""
@@ -402,8 +412,26 @@ class Recipe:
         dpi = self.qa.image_dpi
         check(dpi is None or 36 <= dpi <= 600, "qa.image_dpi", dpi, "from 36 to 600")
         check(set(self.verify.checks) <= set(MODEL_CHECKS), "verify.checks", self.verify.checks, f"of {MODEL_CHECKS}")
-        for name, table in (("models", self.verify.models), ("base_urls", self.verify.base_urls)):
+        for name, table in (
+            ("models", self.verify.models),
+            ("base_urls", self.verify.base_urls),
+            ("key_envs", self.verify.key_envs),
+        ):
             check(set(table) <= set(MODEL_CHECKS), f"verify.{name}", table, f"check: value, checks of {MODEL_CHECKS}")
+        for name in (self.llm.key_env, *self.verify.key_envs.values()):
+            variable = name.replace("_", "a").isalnum() and name.isascii() and not name[:1].isdigit()
+            # A key that was put here by mistake must not be repeated in the message.
+            check(variable, "llm.key_env or verify.key_envs", "...", "the name of an environment variable, not the key")
+        header = self.llm.key_header.replace("-", "a")
+        check(not header or (header.isalnum() and header.isascii()), "llm.key_header", "...", "the name of a header")
+        secret = [name for name in self.llm.query if any(word in name.lower() for word in ("key", "token", "secret"))]
+        check(not secret, "llm.query", f"{secret}", "without keys: they belong into the environment")
+        check(
+            not _OURS & {name for fields in self.qa.extra.values() for name in fields},
+            "qa.extra",
+            self.qa.extra,
+            f"without {', '.join(sorted(_OURS))}",
+        )
         prices = self.llm.prices
         check(all(len(p) == 2 and min(p) >= 0 for p in prices.values()), "llm.prices", prices, "model: [input, output]")
         if self.uses_model():

@@ -13,10 +13,14 @@ from typing import Any
 from mmprolong_data.errors import MMProLongError
 
 from .child import LOST, ChildProcess, Outcome
+from .fetch import FileStore, UnfetchedError
 from .recipe import Sandbox
 from .worker import TASKS
 
-__all__ = ["Outcome", "SandboxClosed", "SandboxPool"]
+__all__ = ["UNFETCHED", "Outcome", "SandboxClosed", "SandboxPool"]
+
+UNFETCHED = "unfetched"
+"""Reason of an outcome of ``SandboxPool.map`` with ``tolerant``: no code of a document, its file may come yet."""
 
 
 class SandboxClosed(MMProLongError):
@@ -30,6 +34,10 @@ class SandboxPool:
     document gets one more chance in a fresh child; then its outcome is ``crash``, ``timeout`` or ``memory``.
     A child is replaced after ``settings.recycle`` documents. Children hold no state between documents that a
     result could depend on. Safe to use from several threads. Use it as a context manager, or call ``close``.
+
+    Where a payload's ``path`` is a URL, this process fetches the file (``files``) and the child, which has no
+    credentials, gets its place on this machine. ``doc_id``, if the payload has it, must be the hash of its content: a
+    file that was removed or replaced is ``unreadable``, as one on this machine that was removed.
 
     Args:
         workers: Most children at a time. They start when they are needed.
@@ -59,6 +67,7 @@ class SandboxPool:
         self._preload = preload
         self._environment = dict(environment or {})
         self._executor = ThreadPoolExecutor(workers, thread_name_prefix="sandbox")
+        self.files = FileStore()
         self._changed = threading.Condition()
         self._idle: list[ChildProcess] = []
         self._busy: set[ChildProcess] = set()
@@ -85,10 +94,22 @@ class SandboxPool:
 
         Raises:
             MMProLongError: See the class; ``SandboxClosed`` if the pool is closed meanwhile.
+            UnfetchedError: The file at a URL cannot be fetched, and may still be there.
             ValueError: There is no such task.
         """
         if task not in self._tasks and task not in TASKS:
             raise ValueError(f"no task {task!r}; there are {', '.join([*TASKS, *self._tasks])}")
+        if "path" not in payload:
+            return self._call(task, payload, timeout, retry)
+        try:
+            with self.files.local(payload["path"], payload.get("doc_id", "")) as path:
+                return self._call(task, payload | {"path": path}, timeout, retry)
+        except UnfetchedError as error:
+            if error.gone:
+                return Outcome(None, "unreadable", error.lasting)
+            raise
+
+    def _call(self, task: str, payload: dict[str, Any], timeout: float | None, retry: bool) -> Outcome:
         for last_chance in (False, True) if retry else (True,):
             child = self._acquire(fresh=last_chance and retry)
             try:
@@ -107,7 +128,12 @@ class SandboxPool:
         raise AssertionError("unreachable")
 
     def map(
-        self, task: str, payloads: Iterable[dict[str, Any]], window: int | None = None, retry: bool = True
+        self,
+        task: str,
+        payloads: Iterable[dict[str, Any]],
+        window: int | None = None,
+        retry: bool = True,
+        tolerant: bool = False,
     ) -> Iterator[Outcome]:
         """Run a task on every payload; outcomes come in the order of the payloads.
 
@@ -116,18 +142,22 @@ class SandboxPool:
             payloads: Read as needed, in the calling thread.
             window: Most payloads that are in work or wait for their turn to be yielded (default ``2 * workers``).
             retry: As in ``call``.
+            tolerant: A file that cannot be fetched is an outcome: ``unreadable`` where the server said that for good,
+                else ``UNFETCHED``.
 
         Raises:
             MMProLongError: See ``call``.
         """
         window = window or 2 * self.workers
+        call = self._tolerant_call if tolerant else self.call
         waiting: deque[Future[Outcome]] = deque()
         try:
             for payload in payloads:
                 if len(waiting) >= window:
                     yield self._result(waiting.popleft())
+                self.files.want(payload.get("path", ""), payload.get("doc_id", ""))
                 try:
-                    waiting.append(self._executor.submit(self.call, task, payload, None, retry))
+                    waiting.append(self._executor.submit(call, task, payload, None, retry))
                 except RuntimeError:
                     self._check_open()
                     raise
@@ -136,6 +166,12 @@ class SandboxPool:
         finally:
             for future in waiting:
                 future.cancel()
+
+    def _tolerant_call(self, task: str, payload: dict[str, Any], timeout: float | None, retry: bool) -> Outcome:
+        try:
+            return self.call(task, payload, timeout, retry)
+        except UnfetchedError as error:
+            return Outcome(None, "unreadable", error.lasting) if error.lasting else Outcome(None, UNFETCHED, str(error))
 
     @property
     def cpu_seconds(self) -> float:
@@ -154,6 +190,7 @@ class SandboxPool:
             child.kill()  # the thread that waits for it sees the end of the stream
         for child in idle:
             self._count(child)
+        self.files.close()
         self._executor.shutdown(wait=True, cancel_futures=True)
 
     def _result(self, future: Future[Outcome]) -> Outcome:

@@ -16,6 +16,8 @@ from collections.abc import Callable, Sequence
 from importlib import metadata
 from types import FrameType
 
+from rich.console import Console
+
 from . import terminal
 from .errors import MMProLongError
 
@@ -44,8 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 2
         return run(options)
     except MMProLongError as error:
-        errors.print("error:", style="bold red", end=" ", highlight=False)
-        errors.print(str(error), markup=False, highlight=False, soft_wrap=True)
+        _print_error(errors, str(error))
         return error.exit_code
     except KeyboardInterrupt as interrupt:
         errors.print("Stopped. What is complete is kept; run the same command again to go on.", highlight=False)
@@ -53,6 +54,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output has gone, as in `mmprolong recipe | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:  # a path that cannot be what it was given for, a right that is lacking, a full disk
+        _print_error(errors, f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error))
+        return 1
+
+
+def _print_error(console: Console, message: str) -> None:
+    console.print("error:", style="bold red", end=" ", highlight=False)
+    console.print(message, highlight=False, soft_wrap=True)
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:

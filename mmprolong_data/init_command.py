@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from . import terminal
+from .arguments import local_path, without_tilde
 from .errors import MMProLongError, SettingsError
 from .manifest import MANIFEST_NAME, Manifest
 from .registration import NAME
@@ -27,7 +28,9 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     init.add_argument(
         "source", metavar="ORG/NAME[@vX.Y.Z]", help="a dataset on the Hub (default: newest version), or a folder"
     )
-    init.add_argument("--out", type=Path, default=Path(NAME), metavar="DIR", help=f"where to write (default: {NAME})")
+    init.add_argument(
+        "--out", type=local_path, default=Path(NAME), metavar="DIR", help=f"where to write (default: {NAME})"
+    )
     init.add_argument("--force", action="store_true", help="replace a README.md that was not written by this command")
     init.set_defaults(run=_init)
 
@@ -40,7 +43,7 @@ def _init(options: argparse.Namespace) -> int:
     console = terminal.console(stderr=True)
     card = options.out / "README.md"
     _check_place(options.out, card, options.force)
-    folder = Path(options.source).expanduser()
+    folder = without_tilde(options.source)
     if (folder / MANIFEST_NAME).is_file():
         root = str(folder.absolute())
     else:

@@ -19,10 +19,11 @@ _TYPES: dict[str, type] = {
     "shards": list, "indexes": dict, "documents": dict, "samples": dict, "tokens": dict, "shortfalls": dict,
     "rejected": dict,
 }  # fmt: skip
-_LATER_TYPES: dict[str, type] = {"parent_version": str, "changelog": list}
+_LATER_TYPES: dict[str, type] = {"parent_version": str, "changelog": list, "models": dict}
 _CHANGE_TYPES: dict[str, type] = {
     "version": str, "parent": str, "level": str, "documents": dict, "samples": dict, "note": str,
 }  # fmt: skip
+_MODEL_TYPES = {"task": str, "model": str, "served_as": list, "prompts": list, "replies": int}
 _SHARD_TYPES = {"config": str, "split": str, "name": str, "sha256": str, "bytes": int, "samples": int, "tokens": int}
 
 
@@ -46,8 +47,11 @@ class Manifest:
         parent_version: The published version that this one follows; "" for a first or unpublished one.
         changelog: ``{"version", "parent", "level", "documents", "samples", "note"}`` of every published version, the
             newest first; ``documents`` and ``samples`` count what was ``added``, ``removed`` and ``changed``.
+        models: Which language models made or checked questions: ``{"tasks": [{"task", "model" as it was asked for,
+            "served_as": names that the endpoint reported, "prompts": their versions, "replies": n}], "candidates":
+            {config: {"made": n, "accepted": n}}}``. Empty where none was asked.
 
-    The last three came later: a manifest without them is read as one without, and older readers ignore them.
+    The last four came later: a manifest without them is read as one without, and older readers ignore them.
     """
 
     format_version: int
@@ -65,6 +69,7 @@ class Manifest:
     rejected: dict[str, dict[str, int]] = field(default_factory=dict)
     parent_version: str = ""
     changelog: list[dict[str, Any]] = field(default_factory=list)
+    models: dict[str, Any] = field(default_factory=dict)
 
     def configs(self) -> list[str]:
         """Configs that have samples, in the order of ``KNOWN_CONFIGS``."""
@@ -166,6 +171,7 @@ def parse_manifest(value: Any, where: str) -> Manifest:
         _check_types(change, _CHANGE_TYPES, f"{where}: changelog")
         if not all(map(_is_count, [*change["documents"].values(), *change["samples"].values()])):
             raise FormatError(f"{where}: damaged (changelog)")
+    _check_models(later.get("models", {}), where)
     return Manifest(**{item.name: value[item.name] for item in fields(Manifest) if item.name in _TYPES}, **later)
 
 
@@ -175,6 +181,21 @@ def _check_types(value: dict[str, Any], types: dict[str, type], where: str) -> N
             raise FormatError(f"{where}: damaged ({name} is missing or no {kind.__name__})")
     if "sha256" in types:
         _check_digest(value["sha256"], where)
+
+
+def _check_models(models: dict[str, Any], where: str) -> None:
+    if not models:
+        return
+    _check_types(models, {"tasks": list, "candidates": dict}, f"{where}: models")
+    for task in models["tasks"]:
+        if not isinstance(task, dict):
+            raise FormatError(f"{where}: damaged (models)")
+        _check_types(task, _MODEL_TYPES, f"{where}: models")
+        if not all(isinstance(word, str) for word in (*task["served_as"], *task["prompts"])):
+            raise FormatError(f"{where}: damaged (models)")
+    for counts in models["candidates"].values():
+        if not isinstance(counts, dict) or not all(_is_count(counts.get(name)) for name in ("made", "accepted")):
+            raise FormatError(f"{where}: damaged (models)")
 
 
 def _check_digest(value: object, where: str) -> None:

@@ -19,6 +19,9 @@ from .errors import SettingsError
 
 T = TypeVar("T")
 
+MAX_BYTES = 1_000_000
+"""Of a file of settings: a PDF or a device that was named by mistake must not fill the memory."""
+
 
 def load_settings(cls: type[T], path: str | Path | None = None, overrides: list[str] | None = None) -> T:
     """Build the settings class ``cls`` from its defaults, then a YAML file, then overrides.
@@ -44,7 +47,7 @@ def load_settings(cls: type[T], path: str | Path | None = None, overrides: list[
             raise SettingsError(f"--set {override}: write it as section.key=value, such as select.pages=[8,50]")
         try:
             value = yaml.safe_load(text)
-        except yaml.YAMLError as error:
+        except (yaml.YAMLError, RecursionError) as error:
             raise SettingsError(f"--set {override}: the value is not valid YAML: {error}") from None
         node = values
         *parents, last = key.strip().split(".")
@@ -76,10 +79,14 @@ class _Loader(yaml.SafeLoader):
 
 def _read_yaml(path: str | Path) -> dict[str, Any]:
     try:
-        loaded = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_Loader)
+        with Path(path).open("rb") as stream:
+            content = stream.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise SettingsError(f"{path}: larger than {MAX_BYTES:,} bytes: no file of settings")
+        loaded = yaml.load(content.decode(), Loader=_Loader)
     except OSError as error:
         raise SettingsError(f"{path}: cannot be read: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise SettingsError(f"{path}: not valid YAML: {error}") from None
     if loaded is not None and not isinstance(loaded, dict):
         raise SettingsError(f"{path}: the top level must be a mapping of settings")
@@ -165,6 +172,8 @@ def require_weights(weights: dict[str, float], kind: str, name: str, known: Coll
 
 
 def _convert(kind: Any, value: Any, where: str) -> Any:
+    if kind is Any:
+        return value
     if dataclasses.is_dataclass(kind) and isinstance(kind, type):
         return _convert_dataclass(kind, value, where)
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import os
-import random
 import threading
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import urlsplit
 
-from .errors import FormatError, MMProLongError, missing_extra
+from .errors import FormatError
+from .remote import ATTEMPTS, BACKOFF, Retries, SourceError, is_url, open_system, redacted
+
+__all__ = ["Buffer", "LocalSource", "Source", "SourceError", "is_url", "open_source", "redacted"]
 
 Buffer = bytes | memoryview
 MAX_OPEN = 128
 """Local shards kept open at a time."""
-
-
-class SourceError(MMProLongError):
-    """Bytes could not be fetched, in spite of retries."""
 
 
 class Source(Protocol):
@@ -57,17 +54,12 @@ class Source(Protocol):
         ...
 
 
-def is_url(root: str | Path) -> bool:
-    """True for ``hf://...``, ``https://...``, ``s3://...``; false for a folder."""
-    return isinstance(root, str) and "://" in root and not root.startswith("file://")
-
-
 def open_source(
     root: str | Path,
     *,
     storage_options: dict[str, Any] | None = None,
-    attempts: int = 6,
-    backoff: float = 0.5,
+    attempts: int = ATTEMPTS,
+    backoff: float = BACKOFF,
     cache_dir: str | Path | None = None,
     cache_bytes: int = 1 << 36,
 ) -> Source:
@@ -164,53 +156,38 @@ class FsspecSource:
 
     def __init__(self, root: str, storage_options: dict[str, Any], attempts: int, backoff: float) -> None:
         self.root = redacted(root)
-        self.retries = 0
         self._url = root.rstrip("/")
         self._options = storage_options
-        self._attempts = max(1, attempts)
-        self._backoff = backoff
+        remedy = " Remedy: run again when the server can be reached; the stream goes on from its state"
+        self._retries = Retries(attempts, backoff, remedy)
         self._lock = threading.Lock()
-        self._system: Any = None
-        self._closed = threading.Event()
+        self._system: tuple[Any, str] | None = None
+
+    @property
+    def retries(self) -> int:
+        """See ``Source.retries``."""
+        return self._retries.count
 
     def read(self, name: str, offset: int, size: int, *, fresh: bool = False) -> Buffer:
         """See ``Source.read``."""
-        return self._retried(name, offset, size)
+        where = f"{self.root}/{name}"
+        return self._retries.run(lambda: self._range(name, offset, size, where), where)
 
     def read_all(self, name: str) -> Buffer:
         """See ``Source.read_all``."""
-        return self._retried(name, None, None)
+        return self._retries.run(lambda: self._whole(name), f"{self.root}/{name}")
 
     def close(self) -> None:
         """Let no read wait for another try; connections belong to fsspec."""
-        self._closed.set()
+        self._retries.close()
 
-    def _retried(self, name: str, offset: int | None, size: int | None) -> Buffer:
-        where = f"{self.root}/{name}"
-        for attempt in range(1, self._attempts + 1):
-            try:
-                return self._fetch(name, offset, size, where)
-            except MMProLongError:
-                raise
-            except Exception as error:  # noqa: BLE001 - every file system has exceptions of its own
-                _refuse_hopeless(error, where)
-                if attempt == self._attempts:
-                    reason = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:200]}"
-                    raise SourceError(
-                        f"{where}: could not be fetched in {attempt} tries ({reason})."
-                        " Remedy: run again when the server can be reached; the stream goes on from its state"
-                    ) from None
-                with self._lock:
-                    self.retries += 1
-                if self._closed.wait(min(30.0, self._backoff * 2 ** (attempt - 1)) * random.uniform(0.5, 1.0)):
-                    raise SourceError(f"{where}: the stream was closed") from None
-        raise AssertionError("unreachable")
-
-    def _fetch(self, name: str, offset: int | None, size: int | None, where: str) -> Buffer:
+    def _whole(self, name: str) -> bytes:
         system, path = self._opened()
-        if offset is None or size is None:
-            whole: bytes = system.cat_file(f"{path}/{name}")
-            return whole
+        whole: bytes = system.cat_file(f"{path}/{name}")
+        return whole
+
+    def _range(self, name: str, offset: int, size: int, where: str) -> bytes:
+        system, path = self._opened()
         data: bytes = system.cat_file(f"{path}/{name}", start=offset, end=offset + size)
         if len(data) > size:
             raise FormatError(f"{where}: the server ignores ranges. Remedy: one that knows them, or a local copy")
@@ -221,36 +198,8 @@ class FsspecSource:
     def _opened(self) -> tuple[Any, str]:
         with self._lock:
             if self._system is None:
-                import fsspec
-
-                try:
-                    # An instance of this process: fsspec's cached ones do not survive a fork.
-                    system, path = fsspec.core.url_to_fs(self._url, skip_instance_cache=True, **self._options)
-                except ImportError as error:
-                    if self._url.startswith("http"):
-                        raise missing_extra("aiohttp", "http") from None
-                    raise SourceError(f"{self.root}: cannot be opened: {error}") from None
-                except ValueError as error:
-                    raise SourceError(f"{self.root}: cannot be opened: {error}") from None
-                self._system = (system, str(path).rstrip("/"))
-            opened: tuple[Any, str] = self._system
-            return opened
-
-
-def redacted(url: str) -> str:
-    """A URL without user name, password or query: what a message may show."""
-    parts = urlsplit(url)
-    place = parts.netloc if parts.scheme == "hf" else parts.netloc.rpartition("@")[2]
-    return f"{parts.scheme}://{place}{parts.path.rstrip('/')}"
-
-
-def _refuse_hopeless(error: Exception, where: str) -> None:
-    """Raise for what no further try can change: missing files, missing rights."""
-    status = getattr(error, "status", None) or getattr(getattr(error, "response", None), "status_code", None)
-    if isinstance(error, FileNotFoundError) or status in (404, 410):
-        raise FormatError(_missing(where)) from None
-    if isinstance(error, PermissionError) or status in (401, 403):
-        raise SourceError(f"{where}: access is refused. Remedy: log in, or pass a token in storage_options") from None
+                self._system = open_system(self._url, self._options)
+            return self._system
 
 
 def _missing(where: str) -> str:

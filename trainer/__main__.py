@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
 import torch
 import torch.distributed as dist
 
+from mmprolong_data.arguments import local_path
 from mmprolong_data.errors import MMProLongError
 from mmprolong_data.settings import load_settings
 
@@ -35,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("config", type=Path, metavar="CONFIG", help="YAML (see configs/ and docs/training.md)")
+    parser.add_argument("config", type=local_path, metavar="CONFIG", help="YAML (see configs/ and docs/training.md)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides")
     parser.add_argument("--check", action="store_true", help="build everything, make one batch, take no step")
     options = parser.parse_args(arguments)

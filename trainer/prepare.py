@@ -136,11 +136,11 @@ def _download(name: str) -> Path:
     if name.count("/") != 1 or name.startswith((".", "/", "~")):
         raise MMProLongError(f"{name}: neither a folder nor a Hub id (OWNER/NAME)")
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
         return Path(snapshot_download(name, allow_patterns=list(_COPIED)))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         cause = (str(error).splitlines() or [type(error).__name__])[0]
         raise MMProLongError(f"{name}: neither a folder here nor to be had from the Hub: {cause}") from None
 

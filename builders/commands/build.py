@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmprolong_data import terminal
+from mmprolong_data.arguments import local_path
 from mmprolong_data.errors import SettingsError
 from mmprolong_data.settings import from_plain, load_settings
 
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 BUILD_HELP = """\
 Make a dataset of long-document questions and transcriptions from PDFs.
 
-A CORPUS is a folder (searched with all its sub-folders), a PDF, or a text file with one path a line.
+A CORPUS is a folder (searched with all its sub-folders), a PDF, or a text file with one path a line. Each may be a URL:
+s3://, gs://, hf://, https:// and whatever else fsspec knows; credentials are taken from the environment.
 The dataset is written to --out; load_dataset("mmprolong", "extract_multi") finds it there.
 If the build is interrupted, run the same command again: it goes on where it was.
 
@@ -34,6 +36,7 @@ examples:
   mmprolong build ~/pdfs --dry-run                        the plan: documents, tokens, shards, time, bytes
   mmprolong build ~/pdfs --set select.pages=[8,50]        also shorter documents
   mmprolong build a.pdf b.pdf --out small --format both   Parquet in ./small, WebDataset in ./small-wds
+  mmprolong build s3://bucket/papers list-of-urls.txt     PDFs behind URLs (pip install "mmprolong[s3]")
   mmprolong recipe > recipe.yaml                          every setting with its meaning, to edit
   mmprolong build ~/pdfs --recipe recipe.yaml
   mmprolong build ~/pdfs --set qa.generator=openai --set qa.model=NAME --set qa.base_url=http://localhost:8000/v1
@@ -59,9 +62,9 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         epilog=BUILD_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    build.add_argument("corpus", nargs="*", metavar="CORPUS", help="folder, PDF, or text file of paths")
-    build.add_argument("--out", type=Path, default=Path("mmprolong"), metavar="DIR", help="default: ./mmprolong")
-    build.add_argument("--recipe", type=Path, metavar="FILE", help="YAML with settings (see 'mmprolong recipe')")
+    build.add_argument("corpus", nargs="*", metavar="CORPUS", help="folder, PDF, text file of paths, or URL of one")
+    build.add_argument("--out", type=local_path, default=Path("mmprolong"), metavar="DIR", help="default: ./mmprolong")
+    build.add_argument("--recipe", type=local_path, metavar="FILE", help="YAML with settings (see 'mmprolong recipe')")
     build.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides",
         help="one setting, such as select.pages=[8,50]; may be repeated",
@@ -106,7 +109,7 @@ def _build(options: argparse.Namespace) -> int:
     if part is not None:
         with display:
             done = build.run_part(*part)
-        print_part(output, done, options.part, time.monotonic() - started)
+        print_part(output, done, options.part, options.out, time.monotonic() - started)
         print_failed(errors, done.failed)
         return FAILED_SLICES if done.failed else 0
     with display:
@@ -127,16 +130,18 @@ def _check_mode(options: argparse.Namespace) -> tuple[int, int] | None:
     Raises:
         SettingsError: they do not.
     """
-    modes = [name for name in ("part", "finish", "dry_run") if getattr(options, name)]
+    modes = [name for name in ("part", "finish", "dry_run") if getattr(options, name) not in (None, False)]
     if len(modes) > 1:
         raise SettingsError(" and ".join(f"--{name.replace('_', '-')}" for name in modes) + ": only one at a time")
     if options.incomplete and not options.finish:
         raise SettingsError("--incomplete goes with --finish only")
     if options.max_cost is not None and not options.max_cost > 0:
         raise SettingsError(f"--max-cost {options.max_cost}: must be more than 0")
+    if "" in options.corpus:
+        raise SettingsError("a corpus is the empty path. Remedy: name a folder (.: this one)")
     if not options.corpus and not options.finish:
-        raise SettingsError("no corpus: name a folder, a PDF or a text file of paths")
-    if not options.part:
+        raise SettingsError("no corpus: name a folder, a PDF, a text file of paths, or a URL")
+    if options.part is None:
         return None
     match = re.fullmatch(r"(\d{1,9})/(\d{1,9})", options.part)
     part, parts = (int(match[1]), int(match[2])) if match else (0, 0)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from mmprolong_data import terminal
+from mmprolong_data.arguments import local_path, repository
 
 HELP = """\
 Write the card (README.md) of a dataset anew from what was built, with the publisher's words and the licences and
@@ -32,13 +32,13 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    card.add_argument("dataset", type=Path, metavar="DIR")
-    card.add_argument("--sources", type=Path, metavar="CSV", help="licence and source of each document")
+    card.add_argument("dataset", type=local_path, metavar="DIR")
+    card.add_argument("--sources", type=local_path, metavar="CSV", help="licence and source of each document")
     card.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides",
         help="one setting of card.yaml; may be repeated",
     )  # fmt: skip
-    card.add_argument("--repo", default="", metavar="ORG/NAME", help="write the examples for this repository")
+    card.add_argument("--repo", type=repository, metavar="ORG/NAME", help="write the examples for this repository")
     card.set_defaults(run=_card)
 
 
@@ -75,6 +75,6 @@ def _card(options: argparse.Namespace) -> int:
             )
     if options.overrides or not (root / INFO_FILE).exists():
         write_card_info(root, info)
-    for name in write_card(root, manifest, repo=options.repo, picture=True):
+    for name in write_card(root, manifest, repo=options.repo or "", picture=True):
         output.print(f"Written: {root / name}", highlight=False, soft_wrap=True)
     return 0

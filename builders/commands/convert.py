@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from mmprolong_data import terminal
+from mmprolong_data.arguments import local_path
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -16,8 +16,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         description="Write the dataset in DIR to OUT in the other container: the same records, pages byte for byte."
         " If it is interrupted, run the same command again.",
     )
-    convert.add_argument("dataset", type=Path, metavar="DIR")
-    convert.add_argument("out", type=Path, metavar="OUT", help="a folder that does not exist yet")
+    convert.add_argument("dataset", type=local_path, metavar="DIR")
+    convert.add_argument("out", type=local_path, metavar="OUT", help="a folder that does not exist yet")
     convert.add_argument("--format", choices=("parquet", "webdataset"), required=True, help="container to write")
     convert.set_defaults(run=_convert)
 

@@ -6,13 +6,13 @@ import argparse
 import json
 from collections import Counter
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 
 from mmprolong_data import terminal
+from mmprolong_data.arguments import local_path
 
 if TYPE_CHECKING:
     from mmprolong_data.llm.summary import Summary
@@ -49,7 +49,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         description=COST_HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    cost.add_argument("dataset", type=Path, metavar="DIR", help="the folder of a build, or a ledger (.sqlite)")
+    cost.add_argument("dataset", type=local_path, metavar="DIR", help="the folder of a build, or a ledger (.sqlite)")
     cost.add_argument("--json", action="store_true", help="print everything as JSON")
     cost.add_argument("--unknown", action="store_true", help="list requests that may have been billed without a reply")
     cost.set_defaults(run=_cost)

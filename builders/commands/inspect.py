@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from mmprolong_data import terminal
+from mmprolong_data.arguments import local_path
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -15,7 +15,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         help="tables in the terminal, and an HTML report with pictures",
         description="Show what a dataset holds: tables here, and one self-contained HTML page in DIR/report.",
     )
-    inspect.add_argument("dataset", type=Path, metavar="DIR")
+    inspect.add_argument("dataset", type=local_path, metavar="DIR")
     inspect.set_defaults(run=_inspect)
 
 

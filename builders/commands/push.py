@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import re
-from pathlib import Path
 
 from mmprolong_data import terminal
-from mmprolong_data.errors import SettingsError
+from mmprolong_data.arguments import local_path, repository
 
 HELP = """\
 Publish a dataset folder as a version of a dataset repository on the Hugging Face Hub.
@@ -39,8 +37,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    push.add_argument("dataset", type=Path, metavar="DIR")
-    push.add_argument("repo", metavar="ORG/NAME")
+    push.add_argument("dataset", type=local_path, metavar="DIR")
+    push.add_argument("repo", type=repository, metavar="ORG/NAME")
     push.add_argument("--version", default="", metavar="X.Y.Z", help="default: the version of the manifest")
     push.add_argument("--private", action="store_true", help="create the repository as a private one")
     push.add_argument("--note", default="", metavar="TEXT", help="a line for the changelog")
@@ -49,8 +47,6 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def _push(options: argparse.Namespace) -> int:
-    if not re.fullmatch(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", options.repo):
-        raise SettingsError(f"{options.repo}: write the repository as ORG/NAME")
     from huggingface_hub.utils.tqdm import disable_progress_bars
 
     from mmprolong_data.versions import parse_version

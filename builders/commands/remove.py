@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from mmprolong_data import terminal
+from mmprolong_data.arguments import local_path
 
 HELP = """\
 Take documents out of a finished dataset: only the shards that hold them are rewritten, the version is raised, and
@@ -23,7 +24,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         epilog="example: mmprolong remove mmprolong --doc 9f2c... --note 'on request of the author'",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    remove.add_argument("dataset", type=Path, metavar="DIR")
+    remove.add_argument("dataset", type=local_path, metavar="DIR")
     remove.add_argument(
         "--doc", nargs="+", required=True, metavar="SHA256", dest="documents",
         help="SHA-256 of the PDF (column doc_id of index/documents.parquet), or its first 12 digits and more",

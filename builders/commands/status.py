@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from mmprolong_data import terminal
+from mmprolong_data.arguments import local_path
 
 STATUS_HELP = """\
 Tell how far the build in a folder is: slices and pages of every stage, failures, and when it may be done.
@@ -27,7 +28,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         description=STATUS_HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    status.add_argument("dataset", type=Path, nargs="?", default=Path("mmprolong"), metavar="DIR")
+    status.add_argument("dataset", type=local_path, nargs="?", default=Path("mmprolong"), metavar="DIR")
     status.add_argument("--json", action="store_true", help="one JSON object, for programs")
     status.set_defaults(run=_status)
 

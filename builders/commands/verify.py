@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 from mmprolong_data import terminal
+from mmprolong_data.arguments import local_path
 from mmprolong_data.errors import SettingsError
 
 EXAMPLES = """\
@@ -34,7 +34,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    verify.add_argument("dataset", type=Path, metavar="DIR")
+    verify.add_argument("dataset", type=local_path, metavar="DIR")
     verify.add_argument(
         "--qa", action="store_true",
         help="recompute the proof of every question from the PDFs, with a second text extractor",

@@ -16,6 +16,7 @@ from typing import Any
 
 from mmprolong_data.errors import FormatError, MMProLongError
 
+from ..fetch import UnfetchedError
 from ..pack import SliceBuilder, made_shards
 from ..untrusted import clean_detail
 from ..workspace import LOCK_POLL, Workspace, try_lock, write_atomically
@@ -23,6 +24,9 @@ from .local import StopFlag, Stopped
 
 ATTEMPTS = 2
 """How often a slice is tried in one run before it counts as failed."""
+
+MOST_LEFT = 5
+"""Slices that may lack a file before any slice was built: then the server, not a file, is away."""
 
 _EVERYBODYS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE)
 """Errors of the operating system that the next slice would meet too."""
@@ -34,7 +38,8 @@ class SliceRunner:
     Safe to use from several threads, and beside other processes on the same folder.
 
     A slice that raises is tried again; if it fails ``ATTEMPTS`` times that is recorded, and the others go on. What is
-    nobody's slice (a full disk, a missing package, an interrupt) is raised.
+    nobody's slice (a full disk, a missing package, an interrupt) is raised. A slice with a file that cannot be fetched
+    now is ``left`` for the next run: what a network does must not shape a dataset.
     """
 
     def __init__(self, workspace: Workspace, builder: SliceBuilder, stop: StopFlag) -> None:
@@ -43,6 +48,8 @@ class SliceRunner:
         self._stop = stop
         self._lock = threading.Lock()
         self.failed: dict[int, str] = {}
+        self.left: dict[int, str] = {}
+        self._built = 0
 
     def run(self, number: int) -> None:
         """Build one slice, unless another process has. Waits for a process that is at it.
@@ -61,6 +68,13 @@ class SliceRunner:
                 begun()
                 try:
                     self._builder.build(number)
+                except UnfetchedError as error:
+                    self._stop.check()
+                    with self._lock:
+                        self.left[number] = str(error)
+                        if not self._built and len(self.left) >= MOST_LEFT:
+                            raise
+                    return
                 except Exception as error:
                     if is_everybodys(error):
                         raise
@@ -71,7 +85,22 @@ class SliceRunner:
                             self.failed[number] = describe(self._workspace, error)
                 else:
                     failure_file(self._workspace, number).unlink(missing_ok=True)
+                    with self._lock:
+                        self._built += 1
                     return
+
+    def check_left(self) -> None:
+        """Raise if slices are left for the next run.
+
+        Raises:
+            UnfetchedError: such slices, and the first cause.
+        """
+        if self.left:
+            first = self.left[min(self.left)]
+            raise UnfetchedError(
+                f"{len(self.left)} slices are left for the next run, all others are done. Files could not be fetched,"
+                f" such as {first.rstrip('.')}. Remedy: run the same command again"
+            )
 
 
 def is_everybodys(error: BaseException) -> bool:

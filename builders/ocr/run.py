@@ -14,9 +14,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from mmprolong_data.arguments import without_tilde
 from mmprolong_data.settings import to_plain
 
 from ..child import Outcome
+from ..fetch import UnfetchedError
 from ..recipe import Ocr, OcrLimits, Recipe, Sandbox
 from ..sandbox import SandboxPool
 from .cache import PageCache
@@ -65,7 +67,7 @@ class PageReader:
     def __init__(self, recipe: Recipe, pdfs: SandboxPool, cache: Path, workers: int) -> None:
         self._settings, self._limits = recipe.ocr, recipe.ocr_limits
         self._pdfs = pdfs
-        folder = Path(self._limits.cache).expanduser() if self._limits.cache else cache
+        folder = without_tilde(self._limits.cache) if self._limits.cache else cache
         self._cache = PageCache(folder, fingerprint(recipe.ocr))
         self._home = tempfile.TemporaryDirectory(prefix="mmprolong-ocr-", ignore_cleanup_errors=True)
         self._pool = SandboxPool(
@@ -110,11 +112,22 @@ class PageReader:
         """
         if routed.value is None:
             return routed
-        path, doc_id, pages = payload["path"], payload["doc_id"], routed.value["pages"]
-        reasons: dict[int, str] = dict(routed.value["scanned"])
-        doubt = self._disagrees(path, routed.value["texts"])
+        try:
+            with self._pdfs.files.local(payload["path"], payload["doc_id"]) as path:
+                return self._complete(payload | {"path": path}, routed, routed.value, on_pages)
+        except UnfetchedError as error:
+            if error.gone:
+                return Outcome(None, "unreadable", error.lasting)
+            raise
+
+    def _complete(
+        self, payload: dict[str, Any], routed: Outcome, found: dict[str, Any], on_pages: Callable[[int], None]
+    ) -> Outcome:
+        path, doc_id, pages = payload["path"], payload["doc_id"], found["pages"]
+        reasons: dict[int, str] = dict(found["scanned"])
+        doubt = self._disagrees(path, found["texts"])
         if doubt:
-            reasons |= dict.fromkeys(routed.value["trusted"], doubt)
+            reasons |= dict.fromkeys(found["trusted"], doubt)
         if not reasons:
             return routed
         records = self.read(path, doc_id, sorted(reasons), on_pages)

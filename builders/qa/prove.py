@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,15 @@ import pyarrow.parquet as pq
 from mmprolong_data.errors import FormatError, MMProLongError, SettingsError
 from mmprolong_data.index import read_index
 from mmprolong_data.manifest import Manifest, read_manifest
+from mmprolong_data.remote import is_url
 from mmprolong_data.schema import VQA_CONFIGS
 
 from ..corpus import find_files
+from ..fetch import FileStore, UnfetchedError
 from ..recipe import Recipe
 from ..report.statistics import COLUMNS, read_record
 from ..sandbox import SandboxPool
-from ..untrusted import real_path, stored_path
+from ..untrusted import real_path
 
 Progress = Callable[[int, int], None]
 
@@ -138,16 +141,21 @@ def _of_parquet(path: Path) -> Iterator[dict[str, Any]]:
 def _by_content(pdfs: Sequence[str | Path], wanted: set[str]) -> dict[str, str]:
     """SHA-256 -> path of the PDFs wanted."""
     found: dict[str, str] = {}
-    for path in find_files(pdfs):
-        try:
-            with open(path, "rb") as file:  # noqa: PTH123 - any bytes
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-        except OSError:
-            continue
-        if digest in wanted:
-            found.setdefault(digest, stored_path(path))
-        if len(found) == len(wanted):
-            break
+    with closing(FileStore()) as store:
+        for path in find_files(pdfs, store):
+            try:
+                with store.local(path) as here, open(real_path(here), "rb") as file:  # noqa: PTH123 - any bytes
+                    digest = hashlib.file_digest(file, "sha256").hexdigest()
+            except OSError:
+                continue
+            except UnfetchedError as error:
+                if not error.lasting:
+                    raise
+                continue
+            if digest in wanted:
+                found.setdefault(digest, path)
+            if len(found) == len(wanted):
+                break
     return found
 
 
@@ -163,4 +171,4 @@ def _known_paths(root: Path) -> dict[str, str]:
     except (OSError, ValueError) as error:
         raise MMProLongError(f"{inventory}: cannot be read ({type(error).__name__}). Remedy: --pdfs FOLDER") from None
     pairs = zip(table["sha256"].to_pylist(), table["path"].to_pylist(), strict=True)
-    return {digest: path for digest, path in pairs if digest and Path(real_path(path)).is_file()}
+    return {digest: path for digest, path in pairs if digest and (is_url(path) or Path(real_path(path)).is_file())}

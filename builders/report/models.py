@@ -25,6 +25,7 @@ CHECKS = {
     "without_evidence": "the segment's other pages answer it too",
     "rivals": "other pages of the document give another answer",
     "judge": "another model does not agree",
+    "paraphrase": "the new words lost something or gave it away: the question keeps its own",
 }
 """Check -> why it refuses a question."""
 

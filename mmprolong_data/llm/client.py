@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import deque
 
 from .budget import Budget
 from .dialect import Dialect, merged
 from .gate import Gate
-from .ledger import Ledger
+from .ledger import Ledger, StoredCall
 from .replies import BadReply, read_reply
 from .senders import AttemptFailed, DirectSender, Sender
 from .settings import LLM
@@ -16,6 +17,9 @@ from .transport import Failed, RawReply
 from .types import Draining, EndpointError, Reply, Request, Unanswered
 
 LONGEST_BACKOFF = 60.0
+HEALTHY = 0.5
+"""Share of the last ``RECENT`` attempts with a reply from which on an endpoint counts as healthy."""
+RECENT = 32
 DEAD_AFTER = 24
 """Attempts without any reply, in a row and twice the concurrency at least, after which an endpoint counts as dead."""
 REFUSES_ALL = 8
@@ -47,6 +51,7 @@ class LLMClient:
         self._dialects: dict[tuple[str, str], Dialect] = {}
         self._silent: dict[tuple[str, str], int] = {}
         self._refused: dict[tuple[str, str], int] = {}
+        self._recent: dict[tuple[str, str], deque[bool]] = {}
         self._asking: dict[str, asyncio.Task[Reply]] = {}
         self._fatal: EndpointError | None = None
         self._draining = False
@@ -67,7 +72,7 @@ class LLMClient:
         key = request.key()
         stored = self.ledger.find(key)
         if stored is not None:
-            return self._reply(request, key, stored.status, stored.text, stored.detail, cached=True)
+            return self._stored(request, key, stored)
         task = self._asking.get(key)
         if task is None:
             self._check_open()
@@ -151,6 +156,9 @@ class LLMClient:
             finally:
                 await self.budget.settle(reserved, request, tokens, spent)
 
+            recent = self._recent.setdefault(model, deque(maxlen=RECENT))
+            if failure is None or not failure.throttled:
+                recent.append(failure is None or failure.refused)
             if failure is None:
                 self._silent[model] = 0
                 self._refused[model] = -1
@@ -183,7 +191,9 @@ class LLMClient:
                 self.ledger.store(attempt, request, key, "refused", "", failure.detail, failure.usage)
                 return Reply(key, failure="refused", detail=failure.detail)
             if failure.throttled:
-                pause = failure.retry_after if failure.retry_after is not None else self._backoff(min(tries + 1, 3))
+                pause = (
+                    failure.retry_after if failure.retry_after is not None else self._backoff(min(tries + 1, 3), recent)
+                )
                 waited += pause
                 if waited > settings.patience:
                     raise self._unanswered(request, f"refused for the rate for {waited:.0f} s")
@@ -192,15 +202,15 @@ class LLMClient:
                 tries += 1
                 if tries >= settings.tries:
                     raise self._unanswered(request, f"{tries} attempts, the last: {failure.outcome} {failure.detail}")
-                pause = max(failure.retry_after or 0.0, self._backoff(tries))
+                pause = max(failure.retry_after or 0.0, self._backoff(tries, recent))
             await asyncio.sleep(pause)
 
     def _store(self, request: Request, key: str, attempt: int, raw: RawReply, final: bool) -> Reply | BadReply:
         """Store a reply that is good or final; else note the attempt and return what is wrong with the reply."""
         if raw.refusal or raw.finish == "content_filter":
             detail = raw.refusal[:300] or "the endpoint's content filter"
-            self.ledger.store(attempt, request, key, "refused", raw.text, detail, raw.usage)
-            return Reply(key, raw.text, failure="refused", detail=detail)
+            self.ledger.store(attempt, request, key, "refused", raw.text, detail, raw.usage, raw.served)
+            return Reply(key, raw.text, failure="refused", detail=detail, served=raw.served)
         try:
             value = read_reply(request, raw.text)
         except BadReply as bad:
@@ -208,25 +218,34 @@ class LLMClient:
             if bad.kind == "no_json" and raw.finish == "length":
                 detail = f"cut after {request.max_tokens} tokens"
             if final:
-                self.ledger.store(attempt, request, key, bad.kind, raw.text, detail, raw.usage)
-                return Reply(key, raw.text, failure=bad.kind, detail=detail)
+                self.ledger.store(attempt, request, key, bad.kind, raw.text, detail, raw.usage, raw.served)
+                return Reply(key, raw.text, failure=bad.kind, detail=detail, served=raw.served)
             self.ledger.end(attempt, bad.kind, http=200, detail=detail, usage=raw.usage)
             return bad
-        self.ledger.store(attempt, request, key, "ok", raw.text, "", raw.usage)
-        return Reply(key, raw.text, value)
+        self.ledger.store(attempt, request, key, "ok", raw.text, "", raw.usage, raw.served)
+        return Reply(key, raw.text, value, served=raw.served)
 
-    def _reply(self, request: Request, key: str, status: str, text: str, detail: str, cached: bool) -> Reply:
-        if status != "ok":
-            return Reply(key, text, failure=status, detail=detail, cached=cached)
+    def _stored(self, request: Request, key: str, stored: StoredCall) -> Reply:
+        if stored.status != "ok":
+            return Reply(
+                key, stored.text, failure=stored.status, detail=stored.detail, cached=True, served=stored.served
+            )
         try:
-            return Reply(key, text, read_reply(request, text), cached=cached)
+            return Reply(key, stored.text, read_reply(request, stored.text), cached=True, served=stored.served)
         except BadReply as bad:
-            return Reply(key, text, failure=bad.kind, detail=bad.detail, cached=cached)
+            return Reply(key, stored.text, failure=bad.kind, detail=bad.detail, cached=True, served=stored.served)
 
     def _model(self, request: Request) -> tuple[str, str]:
         return request.endpoint.where[0], request.endpoint.model
 
-    def _backoff(self, tries: int) -> float:
+    def _backoff(self, tries: int, recent: deque[bool]) -> float:
+        """Seconds before the next attempt.
+
+        They double where the endpoint is in trouble. Where most attempts get their reply, those that do not are chance,
+        and waiting longer and longer would only hold up the end of the run.
+        """
+        if len(recent) == RECENT and sum(recent) >= HEALTHY * RECENT:
+            tries = min(tries, 2)
         return min(LONGEST_BACKOFF, self.settings.backoff * 2.0 ** (tries - 1)) * random.uniform(0.75, 1.25)
 
     def _unanswered(self, request: Request, why: str) -> Unanswered:

@@ -15,7 +15,9 @@ from typing import IO, Any
 from ..errors import MMProLongError
 from .types import Endpoint, Request, Usage
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+_UPGRADES = {"1": ("alter table calls add column served text not null default ''",)}
+"""Version -> what makes it the next one."""
 
 IN_FLIGHT = "in_flight"
 LOST = "lost"
@@ -26,7 +28,8 @@ create table meta (name text primary key, value text not null) without rowid;
 create table runs (id integer primary key, started real not null, ended real, why text not null default '');
 create table calls (
     key text primary key, stage text not null, model text not null, endpoint text not null, about text not null,
-    status text not null, text text not null, detail text not null, stored real not null
+    status text not null, text text not null, detail text not null, stored real not null,
+    served text not null default ''
 ) without rowid;
 create table attempts (
     id integer primary key, run integer not null, key text not null, stage text not null, model text not null,
@@ -52,11 +55,15 @@ _INSERT = (
 
 @dataclass(frozen=True, slots=True)
 class StoredCall:
-    """A request that needs not be asked again. ``status`` is ``ok``, or why there will never be a value."""
+    """A request that needs not be asked again.
+
+    ``status`` is ``ok``, or why there will never be a value; ``served`` the model's name as the endpoint reported it.
+    """
 
     status: str
     text: str
     detail: str
+    served: str
 
 
 class Ledger:
@@ -86,6 +93,7 @@ class Ledger:
                         self._db.execute(statement)
                     self._db.execute("insert into meta values ('version', ?)", (str(SCHEMA_VERSION),))
                     self._db.execute("insert into meta values ('name', ?)", (uuid.uuid4().hex,))
+                self._upgrade()
             check_version(self._db, path)
             self.name = str(self._db.execute("select value from meta where name = 'name'").fetchone()[0])
             # Attempts of a batch go on at the server, whatever happens to the process.
@@ -103,7 +111,7 @@ class Ledger:
 
     def find(self, key: str) -> StoredCall | None:
         """The stored call, or None if it has to be asked."""
-        row = self._db.execute("select status, text, detail from calls where key = ?", (key,)).fetchone()
+        row = self._db.execute("select status, text, detail, served from calls where key = ?", (key,)).fetchone()
         return StoredCall(*row) if row else None
 
     def begin(self, request: Request, key: str, batch: str = "") -> int:
@@ -115,7 +123,15 @@ class Ledger:
         self._end(attempt, outcome, http, detail, usage)
 
     def store(
-        self, attempt: int, request: Request, key: str, status: str, text: str, detail: str, usage: Usage
+        self,
+        attempt: int,
+        request: Request,
+        key: str,
+        status: str,
+        text: str,
+        detail: str,
+        usage: Usage,
+        served: str = "",
     ) -> None:
         """Note an attempt's outcome and keep the call for ever, in one transaction.
 
@@ -127,15 +143,16 @@ class Ledger:
             text: The model's text.
             detail: More about a failure.
             usage: What the attempt took.
+            served: The model's name as the endpoint reported it.
         """
         with self._db:
             self._db.execute("begin immediate")
             self._end(attempt, status, 200 if text else None, detail, usage)
             self._db.execute(
-                "insert or replace into calls values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "insert or replace into calls values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     key, request.stage, request.endpoint.model, request.endpoint.base_url, request.about,
-                    status, text, detail, time.time(),
+                    status, text, detail, time.time(), served,
                 ),
             )  # fmt: skip
             self._db.execute("delete from batch_items where key = ?", (key,))
@@ -204,6 +221,12 @@ class Ledger:
         self._db.close()
         self._lock.close()
 
+    def _upgrade(self) -> None:
+        version = self._db.execute("select value from meta where name = 'version'").fetchone()
+        for statement in _UPGRADES.get(version[0], ()) if version else ():
+            self._db.execute(statement)
+            self._db.execute("update meta set value = ? where name = 'version'", (str(int(version[0]) + 1),))
+
     def _attempt(self, request: Request, key: str, batch: str) -> tuple[Any, ...]:
         endpoint = request.endpoint
         return (
@@ -230,9 +253,9 @@ def connect(path: Path, read_only: bool = False) -> sqlite3.Connection:
 
 
 def check_version(db: sqlite3.Connection, path: Path) -> None:
-    """Refuse a ledger of another version."""
+    """Refuse a ledger of another version, unless it is one that opening it for writing upgrades."""
     version = db.execute("select value from meta where name = 'version'").fetchone()
-    if version is None or version[0] != str(SCHEMA_VERSION):
+    if version is None or version[0] not in (str(SCHEMA_VERSION), *_UPGRADES):
         raise MMProLongError(f"{path}: a ledger of another version of mmprolong. Remedy: use that version")
 
 

@@ -45,7 +45,7 @@ def check_endpoints(endpoints: Iterable[Endpoint], ledger: Path, settings: LLM) 
     quick = replace(settings, timeout=min(settings.timeout, PATIENCE))
 
     async def check() -> None:
-        connections = Connections(settings.concurrency)
+        connections = Connections(settings)
         try:
             for endpoint in wanted.values():
                 await _check(endpoint, connections.to(*endpoint.where), ledger, quick)

@@ -44,8 +44,8 @@ class AttemptFailed(Exception):
 class Connections:
     """Open connections by endpoint; made in the event loop that uses them."""
 
-    def __init__(self, concurrency: int) -> None:
-        self._concurrency = concurrency
+    def __init__(self, settings: LLM) -> None:
+        self._settings = settings
         self._open: dict[tuple[str, str], AsyncOpenAI] = {}
 
     def of(self, request: Request) -> AsyncOpenAI:
@@ -55,7 +55,7 @@ class Connections:
     def to(self, base_url: str, key_env: str) -> AsyncOpenAI:
         """The connection for a base URL."""
         if (base_url, key_env) not in self._open:
-            self._open[base_url, key_env] = open_connection(base_url, key_env, self._concurrency)
+            self._open[base_url, key_env] = open_connection(base_url, key_env, self._settings)
         return self._open[base_url, key_env]
 
     async def close(self) -> None:
@@ -72,7 +72,7 @@ class DirectSender:
     def __init__(self, ledger: Ledger, settings: LLM) -> None:
         self._ledger = ledger
         self._timeout = settings.timeout
-        self._connections = Connections(settings.concurrency)
+        self._connections = Connections(settings)
 
     async def send(
         self, request: Request, key: str, dialect: Dialect, temperature: float, seed: int

@@ -48,7 +48,7 @@ class LLMService:
         self._lock = threading.Lock()
         self._drained = False
         self._closed = False
-        connections = Connections(settings.concurrency)
+        connections = Connections(settings)
         sender = BatchSender(self._ledger, settings, connections, note) if batch else None
         self.client = LLMClient(self._ledger, settings, Budget(max_cost, probe=not batch), sender)
         self._thread = threading.Thread(target=self._run, name="llm", daemon=True)

@@ -12,6 +12,10 @@ class LLM:
 
     key_env: str = "OPENAI_API_KEY"
     """The environment variable that holds the API key. The key itself is read from nowhere else, and never stored."""
+    key_header: str = ""
+    """The header that takes the key as it is, such as api-key (Azure); by default ``Authorization: Bearer KEY``."""
+    query: dict[str, str] = field(default_factory=dict)
+    """Query of every request, such as {api-version: 2024-12-01-preview}. No key belongs here."""
     prices: dict[str, list[float]] = field(default_factory=dict)
     """Model: [US dollars per million input tokens, per million output tokens]; needed for --max-cost."""
     concurrency: int = 32
@@ -21,7 +25,7 @@ class LLM:
     tries: int = 6
     """Attempts of a request before it counts as unanswered; refusals for the rate (429) are not counted."""
     repairs: int = 2
-    """New attempts after a reply of the wrong form, with another seed and temperature."""
+    """New attempts after a reply of the wrong form or about pages not shown, with another seed and temperature."""
     malformed: int = 2
     """New attempts after a reply that holds no complete JSON."""
     patience: float = 3600.0

@@ -6,29 +6,41 @@ import asyncio
 import base64
 import email.utils
 import json
+import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..errors import MMProLongError, missing_extra
+from .settings import LLM
 from .types import OPENAI_URL, EndpointError, Image, Request, Usage, api_key
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
 MAX_DETAIL = 300
+MAX_NAME = 120
 NO_CREDIT = ("insufficient_quota", "billing_hard_limit_reached", "insufficient credits", "payment required")
 
 
 @dataclass(frozen=True, slots=True)
 class RawReply:
-    """A completion as the endpoint gave it. ``finish`` is its ``finish_reason``."""
+    """A completion as the endpoint gave it.
+
+    Attributes:
+        text: The model's text.
+        finish: ``finish_reason``.
+        refusal: The model's words for not answering.
+        usage: What was billed.
+        served: The model's name as the endpoint reports it; "" if it does not.
+    """
 
     text: str
     finish: str
     refusal: str
     usage: Usage
+    served: str = ""
 
 
 class Failed(Exception):
@@ -83,7 +95,7 @@ class Failed(Exception):
         return self.outcome in ("timeout", "connection", "garbage", "server_error")
 
 
-def open_connection(base_url: str, key_env: str, concurrency: int) -> AsyncOpenAI:
+def open_connection(base_url: str, key_env: str, settings: LLM) -> AsyncOpenAI:
     """An ``AsyncOpenAI`` with aiohttp beneath, no retries and no time-out of its own.
 
     Raises:
@@ -100,15 +112,26 @@ def open_connection(base_url: str, key_env: str, concurrency: int) -> AsyncOpenA
             f"{base_url}: no API key. Remedy: put it into the environment variable {key_env},"
             " or give the base URL of another endpoint"
         )
+    most = settings.concurrency + 8
+
+    async def put_key(request: httpx2.Request) -> None:
+        """The key in its own header only: what stands in the other one would be taken for a token."""
+        del request.headers["Authorization"]
+        request.headers[settings.key_header] = key or "none"
+
     try:
         http = DefaultAioHttpClient(
             timeout=None,
-            limits=httpx2.Limits(max_connections=concurrency + 8, max_keepalive_connections=concurrency + 8),
+            event_hooks={"request": [put_key]} if settings.key_header else None,
+            limits=httpx2.Limits(max_connections=most, max_keepalive_connections=most),
         )
     except RuntimeError:
         raise missing_extra("aiohttp", "openai") from None
     # Local servers want no key, but the client does.
-    return AsyncOpenAI(api_key=key or "none", base_url=base_url, max_retries=0, http_client=http)
+    return AsyncOpenAI(
+        api_key=key or "none", base_url=base_url, max_retries=0, http_client=http,
+        default_query=dict(settings.query),
+    )  # fmt: skip
 
 
 async def wire_messages(request: Request) -> list[dict[str, Any]]:
@@ -202,7 +225,20 @@ def parse_completion(content: str, request: Request, discount: float = 1.0) -> R
         finish=str(choice.get("finish_reason") or ""),
         refusal=str(message.get("refusal") or ""),
         usage=usage,
+        served=served_name(value.get("model"), request.endpoint.key()),
     )
+
+
+def served_name(value: object, secret: str) -> str:
+    """A model's name as a server reports it, fit to be published: one line, no path or URL, no API key."""
+    if not isinstance(value, str):
+        return ""
+    name = " ".join("".join(letter if letter.isprintable() else " " for letter in value).split())
+    if name.startswith(("/", "~", ".")) or "\\" in name or "://" in name:  # servers of files report where they lie
+        name = re.split(r"[\\/]", name)[-1]
+    if len(secret) >= 4:
+        name = name.replace(secret, "[API key]")
+    return name[:MAX_NAME]
 
 
 def status_failure(status: int, text: str, headers: Mapping[str, str]) -> Failed:

@@ -178,6 +178,7 @@ class Reply:
         failure: Why there is no value: ``refused``, ``invalid`` or ``no_json``; "" if there is one.
         detail: More about the failure.
         cached: Whether it was in the ledger: nothing was sent.
+        served: The name of the model that answered, as the endpoint reported it; "" if it did not.
     """
 
     key: str
@@ -186,6 +187,7 @@ class Reply:
     failure: str = ""
     detail: str = ""
     cached: bool = False
+    served: str = ""
 
 
 class Unanswered(MMProLongError):

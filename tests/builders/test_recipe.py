@@ -106,6 +106,7 @@ def test_printed_recipe_reads_back_and_explains_every_setting(tmp_path: Path) ->
         ("select:\n  pages: [8, 50]\n  pages: [9, 10]\n", "'pages' stands here for the second time"),
         ("select:\n  pagess: [8, 50]\n", "did you mean select.pages"),
         ("render:\n  dpi: high\n", "must be of type int"),
+        ("[" * 20_000, "not valid YAML"),
     ],
 )
 def test_a_mistake_in_a_file_is_named_with_the_file(tmp_path: Path, text: str, words: str) -> None:

@@ -18,12 +18,14 @@ CHANGE: dict[str, Any] = {
     "version": "1.1.0", "parent": "1.0.0", "level": "content", "note": "",
     "documents": {"added": 1}, "samples": {"added": 2},
 }  # fmt: skip
+TASK = {"task": "questions", "model": "m", "served_as": ["m-1"], "prompts": ["rules/1"], "replies": 3}
+MODELS = {"tasks": [TASK], "candidates": {"reasoning": {"made": 3, "accepted": 1}}}
 
 
 def test_a_manifest_from_before_has_no_parent_and_no_changelog(tmp_path: Path) -> None:
     manifest = write_dataset(tmp_path)
     value = json.loads((tmp_path / MANIFEST_NAME).read_bytes())
-    del value["parent_version"], value["changelog"]
+    del value["parent_version"], value["changelog"], value["models"]
     (tmp_path / MANIFEST_NAME).write_text(json.dumps(value))
     assert read_manifest(tmp_path) == manifest
     assert (manifest.parent_version, manifest.changelog) == ("", [])
@@ -31,6 +33,7 @@ def test_a_manifest_from_before_has_no_parent_and_no_changelog(tmp_path: Path) -
 
 def test_both_are_kept(tmp_path: Path) -> None:
     manifest = replace(write_dataset(tmp_path), dataset_version="1.1.0", parent_version="1.0.0", changelog=[CHANGE])
+    manifest = replace(manifest, models=MODELS)
     write_manifest(tmp_path, manifest)
     assert read_manifest(tmp_path) == manifest
     assert (tmp_path / MANIFEST_NAME).read_bytes() == manifest_bytes(manifest)
@@ -45,6 +48,12 @@ def test_both_are_kept(tmp_path: Path) -> None:
         {"changelog": [CHANGE | {"documents": {"added": -1}}]},
         {"changelog": [CHANGE | {"samples": {"added": "many"}}]},
         {"parent_version": 1},
+        {"models": []},
+        {"models": {"tasks": []}},
+        {"models": MODELS | {"tasks": [1]}},
+        {"models": MODELS | {"tasks": [{"task": "questions"}]}},
+        {"models": MODELS | {"tasks": [TASK | {"served_as": [1]}]}},
+        {"models": MODELS | {"candidates": {"reasoning": {"made": 3}}}},
     ],
 )
 def test_damaged_ones_are_refused(tmp_path: Path, changed: dict[str, Any]) -> None:

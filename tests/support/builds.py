@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 SHORT = (
@@ -25,9 +25,13 @@ def command(*arguments: str | Path) -> list[str]:
     return [sys.executable, "-m", "mmprolong_data.cli", *map(str, arguments)]
 
 
-def run(*arguments: str | Path, code: int = 0, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+def run(
+    *arguments: str | Path, code: int = 0, cwd: Path | None = None, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run ``mmprolong`` to its end and check its exit code."""
-    done = subprocess.run(command(*arguments), capture_output=True, text=True, cwd=cwd, timeout=500, check=False)
+    done = subprocess.run(
+        command(*arguments), capture_output=True, text=True, cwd=cwd, env=env, timeout=500, check=False
+    )
     assert done.returncode == code, f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
     assert "Traceback" not in done.stderr, done.stderr
     return done

@@ -65,7 +65,7 @@ def with_client(
 
     async def inside() -> T:
         ledger = Ledger(path)
-        sender = BatchSender(ledger, settings, Connections(settings.concurrency)) if batch else None
+        sender = BatchSender(ledger, settings, Connections(settings)) if batch else None
         client = LLMClient(ledger, settings, Budget(most), sender)
         try:
             return await work(client)

@@ -32,7 +32,7 @@ class Behaviour:
         fault_rate: Share of attempts that go wrong. Which do is a hash of the request and of how often it came.
         faults: The ways to go wrong.
         most_faults: Never more of them for one request.
-        rate: Requests a second (a bucket of one second); None for no limit.
+        rate: Requests a second (a bucket of one second, empty at first); None for no limit.
         latency: Seconds a reply takes.
         stall: Seconds that a stalled request is held.
         formats: Kinds of ``response_format`` that are accepted.
@@ -43,8 +43,11 @@ class Behaviour:
         batch_fails: Share of a batch's requests that fail; at first only.
         batch_polls: How many looks at a batch find it under way.
         batch_status: How a batch ends.
+        key, key_header: The API key that is demanded, and the header for it ("": as a bearer).
+        query: The query that requests need to have.
         models: What ``/models`` lists; None where there is no such list.
         serves: The models that chat completions know; None for all.
+        reports: The model's name in replies; "" for the one that was asked for.
     """
 
     fault_rate: float = 0.0
@@ -62,8 +65,11 @@ class Behaviour:
     batch_polls: int = 1
     batch_status: str = "completed"
     key: str = ""
+    key_header: str = ""
+    query: tuple[tuple[str, str], ...] = ()
     models: tuple[str, ...] | None = ("test-model", "model-a", "m")
     serves: tuple[str, ...] | None = None
+    reports: str = ""
 
 
 def text_of(body: Body, role: str = "") -> str:
@@ -167,13 +173,19 @@ class LLMServer:
 
     async def _models(self, request: web.Request) -> web.Response:
         behaviour = self.behaviour
-        if behaviour.key and request.headers.get("Authorization") != f"Bearer {behaviour.key}":
+        if not self._authorized(request):
             return self._error(401, "Incorrect API key provided")
         if behaviour.models is None:
             return self._error(404, "Not Found")
         return web.json_response(
             {"object": "list", "data": [{"id": name, "object": "model"} for name in behaviour.models]}
         )
+
+    def _authorized(self, request: web.Request) -> bool:
+        key, header = self.behaviour.key, self.behaviour.key_header
+        if header and "Authorization" in request.headers:
+            return False  # Azure would take it for a token of its own
+        return not key or request.headers.get(header or "Authorization") == (key if header else f"Bearer {key}")
 
     # Chat completions
 
@@ -193,8 +205,10 @@ class LLMServer:
         behaviour, books = self.behaviour, self.books
         books.requests += 1
         books.authorization.add(request.headers.get("Authorization", ""))
-        if behaviour.key and request.headers.get("Authorization") != f"Bearer {behaviour.key}":
+        if not self._authorized(request):
             return self._error(401, "Incorrect API key provided")
+        if behaviour.query and dict(request.query) != dict(behaviour.query):
+            return self._error(404, "Resource not found")
         if behaviour.rate is not None and not self._admitted():
             books.outcomes["rate"] += 1
             return self._error(429, "Rate limit reached", {"Retry-After": "0.2"})
@@ -242,7 +256,8 @@ class LLMServer:
 
     def _admitted(self) -> bool:
         now, rate = time.monotonic(), self.behaviour.rate or 0.0
-        self._tokens = min(rate, self._tokens + (now - self._filled) * rate) if self._filled else rate / 4
+        # Empty at first: the first request meets the cap on any machine, however slow.
+        self._tokens = min(rate, self._tokens + (now - self._filled) * rate) if self._filled else 0.0
         self._filled = now
         if self._tokens < 1:
             return False
@@ -282,7 +297,8 @@ class LLMServer:
         inputs, outputs = self.behaviour.price_tokens
         choice = {"index": 0, "finish_reason": finish, "message": {"role": "assistant", "content": text}}
         return {
-            "id": "chatcmpl-1", "object": "chat.completion", "created": 0, "model": body["model"],
+            "id": "chatcmpl-1", "object": "chat.completion", "created": 0,
+            "model": self.behaviour.reports or body["model"],
             "choices": None if fault == "null_choices" else [choice],
             "usage": {"prompt_tokens": inputs, "completion_tokens": outputs, "total_tokens": inputs + outputs},
         }  # fmt: skip

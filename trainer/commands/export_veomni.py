@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from mmprolong_data import terminal
+from mmprolong_data.arguments import local_path
 from mmprolong_data.settings import load_settings
 
 DESCRIPTION = """\
@@ -33,8 +33,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("config", type=Path, metavar="CONFIG", help="YAML of a run (see configs/)")
-    parser.add_argument("out", type=Path, metavar="OUT", help="folder of veomni.yaml")
+    parser.add_argument("config", type=local_path, metavar="CONFIG", help="YAML of a run (see configs/)")
+    parser.add_argument("out", type=local_path, metavar="OUT", help="folder of veomni.yaml")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides")
     parser.set_defaults(run=_export)
 

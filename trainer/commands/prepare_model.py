@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from mmprolong_data import terminal
+from mmprolong_data.arguments import local_path
 from mmprolong_data.errors import SettingsError
 
 DESCRIPTION = """\
@@ -33,13 +33,13 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("source", metavar="MODEL", help="model folder, Hub id, or 'tiny'")
-    parser.add_argument("out", type=Path, metavar="OUT", help="new folder")
+    parser.add_argument("out", type=local_path, metavar="OUT", help="new folder")
     parser.add_argument("--context", type=int, default=131_072, metavar="N", help="positions (default: 131072)")
     parser.add_argument("--rope-theta", type=float, metavar="BASE", help="use this base instead of the computed one")
     parser.add_argument("--trained-context", type=int, metavar="N", help="positions that the model was trained on")
     parser.add_argument("--link", action="store_true", help="hard-link the weights instead of copying them")
     parser.add_argument(
-        "--dataset", type=Path, metavar="DIR", help="with 'tiny': a dataset whose texts train the tokenizer"
+        "--dataset", type=local_path, metavar="DIR", help="with 'tiny': a dataset whose texts train the tokenizer"
     )
     parser.add_argument("--seed", type=int, default=0, help="with 'tiny': of the random weights")
     parser.set_defaults(run=_prepare)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmprolong_data import terminal
+from mmprolong_data.arguments import local_path
 from mmprolong_data.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -50,22 +51,24 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         help="probe, mmlongbench, mmlongbench-doc, longdocurl, slidevqa, mm-niah, vtcbench, video-mme, mlvu or"
         " longvideobench",
     )
-    parser.add_argument("--data", type=Path, metavar="DIR", help="the suite's files as its authors publish them")
+    parser.add_argument("--data", type=local_path, metavar="DIR", help="the suite's files as its authors publish them")
     parser.add_argument("--model", help="who answers; see below")
     parser.add_argument(
-        "--out", type=Path, metavar="DIR", help="folder of the evaluation (default: evaluation/SUITE-MODEL)"
+        "--out", type=local_path, metavar="DIR", help="folder of the evaluation (default: evaluation/SUITE-MODEL)"
     )
     parser.add_argument("--lengths", default="", help="only these, such as 8K,128K")
     parser.add_argument("--tasks", default="", help="only these rows of the result table")
     parser.add_argument("--limit", type=int, default=0, help="only so many items of each task at each length")
-    parser.add_argument("--compare", nargs=2, type=Path, metavar=("A", "B"), help="compare two evaluations instead")
+    parser.add_argument(
+        "--compare", nargs=2, type=local_path, metavar=("A", "B"), help="compare two evaluations instead"
+    )
     model = parser.add_argument_group("model")
     model.add_argument("--model-name", default="", help="name under which the endpoint serves the model")
     model.add_argument("--key-env", default="OPENAI_API_KEY", help="environment variable with the endpoint's API key")
     model.add_argument("--concurrency", type=int, default=8, help="requests at a time")
     model.add_argument(
         "--pages-dir",
-        type=Path,
+        type=local_path,
         metavar="DIR",
         help="endpoint: write pages there and send file:// URLs (vLLM: serve with --allowed-local-media-path DIR);"
         " default: pages are sent as base64",

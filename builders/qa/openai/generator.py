@@ -64,12 +64,14 @@ class DocumentAsker:
         self._call = call
         self._cache = cache
         self._checks = ModelChecks(recipe, self._ask)
+        self._asked: dict[str, dict[str, Any]] = {}
 
     async def run(self) -> dict[str, Any]:
         """The document's record for the cell ask.
 
         Returns:
-            ``{"doc_id", "given": packed}`` (see ``tasks.make_items``), or ``{"doc_id", "reason", "detail"}``.
+            ``{"doc_id", "given": packed, "asked"}`` (see ``tasks.make_items``), or ``{"doc_id", "reason", "detail"}``;
+            ``asked``: what was asked for -> ``{"model", "prompts", "served": {name that was reported: replies}}``.
 
         Raises:
             Unanswered, EndpointError, BudgetReached, Draining: See ``LLMClient.ask``.
@@ -82,21 +84,32 @@ class DocumentAsker:
                 found = await self._paraphrases(configs)
         except CannotUse as error:
             return {"doc_id": self._row["doc_id"], "reason": error.reason, "detail": error.detail}
-        return {"doc_id": self._row["doc_id"], "given": pack_record(found)}
+        return {"doc_id": self._row["doc_id"], "given": pack_record(found), "asked": dict(sorted(self._asked.items()))}
 
     async def _child(self, task: str, **payload: Any) -> dict[str, Any]:
-        outcome = await self._call(task, {"document": self._packed, "path": self._row["path"], **payload})
+        outcome = await self._call(task, {"document": self._packed, **self._file(), **payload})
         if outcome.value is None:
             raise CannotUse(outcome.reason, outcome.detail)
         return outcome.value
 
+    def _file(self) -> dict[str, Any]:
+        return {"path": self._row["path"], "doc_id": self._row["doc_id"]}
+
     async def _ask(self, request: Request) -> Reply:
         try:
-            return await self._client_ask(request)
+            reply = await self._client_ask(request)
         except Unanswered as error:
             if self._recipe.llm.unanswered == "drop":
                 return Reply(request.key(), failure="unanswered", detail=str(error))
             raise
+        kind, _, name = request.stage.partition("/")
+        asked = self._asked.setdefault(
+            {"qa": "questions", "verify": name}.get(kind, kind),
+            {"model": request.endpoint.model, "prompts": [], "served": {}},
+        )
+        asked["prompts"] = sorted({*asked["prompts"], request.prompt})
+        asked["served"][reply.served] = asked["served"].get(reply.served, 0) + 1
+        return reply
 
     # The generator openai
 

@@ -137,7 +137,13 @@ class DocumentPages:
         task.add_done_callback(self._renderings.discard)
 
     async def _render(self, numbers: list[int]) -> None:
-        payload = {"path": self._path, "sizes": self._sizes, "quality": self._quality, "pages": numbers}
+        payload = {
+            "path": self._path,
+            "doc_id": self._doc_id,
+            "sizes": self._sizes,
+            "quality": self._quality,
+            "pages": numbers,
+        }
         try:
             outcome = await self._call("render", payload)
             if outcome.value is None:

@@ -70,7 +70,7 @@ class AskStage:
 
     def count(self, records: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """What is kept of a slice's records in its sidecar: see ``tally.count``."""
-        return count(records)
+        return count(records, reworded=self._recipe.qa.generator != "openai")
 
     async def _slice(
         self, rows: Sequence[dict[str, Any]], documents: dict[str, bytes], done: Done

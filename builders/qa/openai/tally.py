@@ -1,14 +1,15 @@
-"""What became of the questions that models made: accepted and rejected by check, kept in the sidecars of the cells."""
+"""What became of the questions that models made, and which models: kept in the sidecars of the cells."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ...recipe import MODEL_CHECKS
 from ...stages import read_records, unpack_record
 
 EXAMPLES = 6
@@ -38,21 +39,79 @@ class Tally:
         return sum(self.failed.values(), Counter())
 
 
-def count(records: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    """The counts of a slice, for its sidecar: ``{"accepted": {config: n}, "failed": {config: {check: n}}}``."""
+def count(records: Iterable[dict[str, Any]], *, reworded: bool = False) -> dict[str, Any]:
+    """The counts of a slice, for its sidecar.
+
+    Args:
+        records: Of the slice's documents.
+        reworded: The questions were made by rule and only reworded: one that got new words counts as accepted, one
+            that kept its own as refused by the check ``paraphrase``.
+
+    Returns:
+        ``{"accepted": {config: n}, "failed": {config: {check: n}}, "asked": see DocumentAsker.run, of all documents}``.
+    """
     accepted: Counter[str] = Counter()
     failed: dict[str, Counter[str]] = {}
+    asked: dict[str, dict[str, Any]] = {}
     for record in records:
         if "given" not in record:
             continue
+        _add(asked, record["asked"])
         for config, questions in unpack_record(record["given"]).items():
-            accepted[config] += len(questions["accepted"])
-            for entry in questions["rejected"]:
-                failed.setdefault(config, Counter())[entry["failed"][0]["check"]] += 1
+            refused = [entry["failed"][0]["check"] for entry in questions["rejected"]]
+            if reworded:
+                refused = ["paraphrase" for entry in questions["accepted"] if "kept" in entry["models"]["paraphrase"]]
+            accepted[config] += len(questions["accepted"]) - (len(refused) if reworded else 0)
+            if refused:
+                failed.setdefault(config, Counter()).update(refused)
     return {
         "accepted": dict(sorted(accepted.items())),
         "failed": {k: dict(sorted(v.items())) for k, v in failed.items()},
+        "asked": asked,
     }
+
+
+def model_record(sidecars: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Which models had a hand in a dataset, for its manifest. Names neither an endpoint nor a key.
+
+    Args:
+        sidecars: What ``count`` gave for each slice.
+
+    Returns:
+        ``{"tasks": [{"task", "model", "served_as", "prompts", "replies"}, ...], "candidates": {config: {"made",
+        "accepted"}}}``; ``served_as`` are the names that the endpoint reported. Empty where no model was asked.
+    """
+    asked: dict[str, dict[str, Any]] = {}
+    made: dict[str, Counter[str]] = {}
+    for sidecar in sidecars:
+        _add(asked, sidecar.get("asked", {}))
+        for config, number in sidecar.get("accepted", {}).items():
+            made.setdefault(config, Counter()).update(made=number, accepted=number)
+        for config, checks in sidecar.get("failed", {}).items():
+            made.setdefault(config, Counter()).update(made=sum(checks.values()), accepted=0)
+    if not asked:
+        return {}
+    order = {name: number for number, name in enumerate(("questions", "paraphrase", *MODEL_CHECKS))}
+    return {
+        "tasks": [
+            {
+                "task": task,
+                "model": asked[task]["model"],
+                "served_as": sorted(name for name in asked[task]["served"] if name),
+                "prompts": asked[task]["prompts"],
+                "replies": sum(asked[task]["served"].values()),
+            }
+            for task in sorted(asked, key=lambda task: (order.get(task, len(order)), task))
+        ],
+        "candidates": {config: dict(counts) for config, counts in sorted(made.items())},
+    }
+
+
+def _add(total: dict[str, dict[str, Any]], asked: Mapping[str, Mapping[str, Any]]) -> None:
+    for task, one in asked.items():
+        own = total.setdefault(task, {"model": one["model"], "prompts": [], "served": {}})
+        own["prompts"] = sorted({*own["prompts"], *one["prompts"]})
+        own["served"] = dict(sorted((Counter(own["served"]) + Counter(one["served"])).items()))
 
 
 def read_tally(work: Path) -> Tally:

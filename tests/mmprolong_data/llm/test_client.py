@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
+from collections import deque
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from support.llm_requests import QUICK, ask_all, request, square_brain, with_cli
 from support.llm_server import FAULTS, Behaviour, LLMServer, identity, text_of
 
 from mmprolong_data.errors import MMProLongError, SettingsError
-from mmprolong_data.llm import BudgetReached, Draining, Endpoint, EndpointError, Image, LLMClient, Unanswered
+from mmprolong_data.llm import BudgetReached, Draining, Endpoint, EndpointError, Image, Ledger, LLMClient, Unanswered
 from mmprolong_data.llm.summary import read_summary
 
 
@@ -80,6 +81,21 @@ def test_the_api_key_is_sent_and_stored_nowhere(tmp_path: Path, monkeypatch: pyt
         assert request(5, server.url).key() == reply.key
         monkeypatch.setenv("TEST_KEY", "another")
         assert request(5, server.url).key() == reply.key
+    for path in tmp_path.iterdir():
+        assert b"secret-4711" not in path.read_bytes()
+
+
+def test_a_header_of_its_own_for_the_key_and_a_query(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the dated APIs of Azure have it: api-key instead of Authorization, api-version in the query."""
+    monkeypatch.setenv("TEST_KEY", "secret-4711")
+    behaviour = Behaviour(key="secret-4711", key_header="api-key", query=(("api-version", "2024-12-01-preview"),))
+    settings = replace(QUICK, key_header="api-key", query=dict(behaviour.query))
+    with LLMServer(square_brain, behaviour) as server:
+        (reply,) = ask_all(tmp_path / "l.sqlite", [request(5, server.url)], settings)
+        assert reply.value.square == 25
+        assert server.books.authorization == {""}
+        (refused,) = ask_all(tmp_path / "other.sqlite", [request(5, server.url)])
+        assert isinstance(refused, EndpointError)
     for path in tmp_path.iterdir():
         assert b"secret-4711" not in path.read_bytes()
 
@@ -336,6 +352,46 @@ def test_files_that_are_no_ledger_are_refused(tmp_path: Path) -> None:
     other.close()
     with pytest.raises(MMProLongError, match="version"):
         read_summary(tmp_path / "other.sqlite")
+
+
+def test_the_name_that_the_endpoint_reports_is_kept(tmp_path: Path) -> None:
+    with LLMServer(square_brain, Behaviour(reports="/models/model-a-2026")) as server:
+        asked = request(3, server.url)
+        for cached in (False, True):
+            (reply,) = ask_all(tmp_path / "ledger", [asked])
+            assert (reply.served, reply.cached) == ("model-a-2026", cached)
+
+
+def test_a_ledger_of_the_version_before_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "ledger"
+    with LLMServer(square_brain) as server:
+        asked = request(3, server.url)
+        ask_all(path, [asked])
+        db = sqlite3.connect(path)
+        db.execute("alter table calls drop column served")
+        db.execute("update meta set value = '1' where name = 'version'")
+        db.commit()
+        db.close()
+        assert read_summary(path).attempts == 1  # cost reads it as it is
+        (reply,) = ask_all(path, [asked])
+        assert (reply.value.square, reply.cached, reply.served) == (9, True, "")
+        (other,) = ask_all(path, [request(4, server.url)])
+        assert other.served == "model-a"
+        assert server.books.requests == 2
+
+
+def test_the_waits_double_for_an_endpoint_in_trouble_only(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger")
+    client = LLMClient(ledger, replace(QUICK, backoff=1.0))
+    fine, bad = deque([True, False] * 16), deque([True] + [False] * 31)
+
+    def waits(recent: deque[bool]) -> list[int]:
+        return [round(client._backoff(tries, recent) / 2.0 ** min(tries - 1, 6)) for tries in (1, 2, 3, 5, 9)]
+
+    assert waits(bad) == [1, 1, 1, 1, 1]  # 1, 2, 4, 16, and never more than a minute
+    assert waits(deque([True] * 31)) == [1, 1, 1, 1, 1]  # too few to tell
+    assert max(client._backoff(tries, fine) for tries in range(1, 10) for _ in range(20)) <= 2.5
+    ledger.close()
 
 
 def test_identity_of_the_server_ignores_seed_and_temperature() -> None:

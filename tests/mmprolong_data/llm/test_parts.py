@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mmprolong_data.llm.gate import WINDOW, Gate
 from mmprolong_data.llm.replies import BadReply, find_object
-from mmprolong_data.llm.transport import retry_after, status_failure
+from mmprolong_data.llm.transport import retry_after, served_name, status_failure
 
 
 def test_the_gate_lets_so_many_through_and_no_more() -> None:
@@ -119,3 +119,24 @@ def test_retry_after_in_its_three_forms() -> None:
 )  # fmt: skip
 def test_what_a_status_means(status: int, text: str, outcome: str) -> None:
     assert status_failure(status, text, {}).outcome == outcome
+
+
+@pytest.mark.parametrize(
+    ("reported", "published"),
+    [
+        ("gpt-x-2026-10-01", "gpt-x-2026-10-01"),
+        ("org/model", "org/model"),
+        ("models/pro", "models/pro"),
+        ("/home/me/models/m.gguf", "m.gguf"),
+        ("./m.gguf", "m.gguf"),
+        ("C:\\models\\m.gguf", "m.gguf"),
+        ("https://me:secret@host/m", "m"),
+        ("m\n| injected\u0000", "m | injected"),
+        ("m for sk-12345", "m for [API key]"),
+        (None, ""),
+        (3, ""),
+        ("m" * 500, "m" * 120),
+    ],
+)
+def test_a_reported_name_is_fit_to_be_published(reported: object, published: str) -> None:
+    assert served_name(reported, "sk-12345") == published

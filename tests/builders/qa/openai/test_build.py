@@ -13,21 +13,25 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from mmprolong_builders.qa.openai.prompts import prompt
 from mmprolong_builders.recipe import Recipe
 from mmprolong_builders.report import write_report
 from PIL import Image
 from support.builds import content, interrupt_when, run
 from support.documents import write_corpus
+from support.llm_requests import ask_all, request, square_brain
 from support.llm_server import Behaviour, LLMServer, identity
 from support.qa_brain import bad_at_times, qa_brain
 
 from mmprolong_data.errors import SettingsError
 from mmprolong_data.llm.ledger import LOST
 from mmprolong_data.llm.summary import Summary, read_summary
+from mmprolong_data.manifest import read_manifest
 from mmprolong_data.settings import load_settings
 
 CONCURRENCY = 8
-QUIET = Behaviour(latency=0.01)
+REPORTED = "test-model-2026-10-01"
+QUIET = Behaviour(latency=0.01, reports=f"/srv/models/{REPORTED}")
 
 
 @pytest.fixture(scope="module")
@@ -105,10 +109,37 @@ def test_every_config_has_checked_samples(reference: Path) -> None:
     assert "127.0.0.1" not in (reference / "README.md").read_text()
 
 
+def test_manifest_and_card_say_which_models_made_and_checked_the_questions(reference: Path) -> None:
+    manifest = read_manifest(reference)
+    tasks = {task["task"]: task for task in manifest.models["tasks"]}
+    assert list(tasks) == ["questions", "closed_book", "evidence", "without_evidence", "rivals", "judge"]
+    called = dict.fromkeys(tasks, 0)
+    for stage, _, _, count in ledger(reference).calls:
+        kind, _, name = stage.partition("/")
+        called["questions" if kind == "qa" else name] += count
+    for name, task in tasks.items():
+        assert task["model"] == "test-model"
+        assert task["served_as"] == [REPORTED]  # no path of the server's disk
+        assert task["replies"] >= called[name] > 0  # equal questions of two documents are asked once
+    assert {version.split("/")[0] for version in tasks["questions"]["prompts"]} == {"rules"}
+    assert len(tasks["questions"]["prompts"]) == 3
+    assert tasks["judge"]["prompts"] == [prompt("judge").version]
+    for config, counts in manifest.models["candidates"].items():
+        assert counts["accepted"] == sum(manifest.samples[config].values())
+        assert counts["made"] == counts["accepted"] + sum(manifest.rejected.get(config, {}).values())
+    card = " ".join((reference / "README.md").read_text().split())
+    assert (
+        "**A language model wrote the questions and answers** (`extract_multi`, `extract_single`, `reasoning`)" in card
+    )
+    assert f"| writing questions and answers | `test-model` | `{REPORTED}` | {tasks['questions']['replies']} |" in card
+    assert "The model that wrote the questions checked them itself in" in card
+    assert "Questions of the generator `programmatic`" not in card
+
+
 def test_bytes_do_not_depend_on_faults_and_workers(
     reference: Path, pdfs: Path, server: LLMServer, tmp_path: Path
 ) -> None:
-    server.behaviour = Behaviour(0.35, most_faults=2, stall=5.0, rate=200)
+    server.behaviour = replace(QUIET, fault_rate=0.35, most_faults=2, stall=5.0, rate=200)
     out = tmp_path / "mmprolong"
     before = server.books.outcomes.copy()
     run(*arguments(pdfs, out, server, "--workers", "2", "--set", "llm.timeout=2"))
@@ -195,6 +226,16 @@ def test_a_model_puts_questions_into_other_words(pdfs: Path, server: LLMServer, 
         assert row["verification"]["checks"]["paraphrase"] == "ok"
         assert row["question"].endswith(row["verification"]["models"]["paraphrase"]["original"])
         assert row["generator"].startswith("programmatic/")
+    manifest = read_manifest(out)
+    assert [(task["task"], task["model"], task["served_as"]) for task in manifest.models["tasks"]] == [
+        ("paraphrase", "test-model", [REPORTED])
+    ]
+    made = manifest.models["candidates"].values()
+    assert sum(counts["made"] for counts in made) == 12
+    assert sum(counts["accepted"] for counts in made) == len(reworded)
+    card = " ".join((out / "README.md").read_text().split())
+    assert "**a language model reworded the questions**" in card
+    assert "A language model wrote" not in card
 
 
 def test_requests_without_an_answer_leave_their_slice_for_the_next_run(
@@ -245,12 +286,49 @@ def test_what_is_sent(pdfs: Path, server: LLMServer, tmp_path: Path) -> None:
         (["qa.model=m", "verify.votes=1"], "verify.votes_needed"),
         (["qa.model=m", "llm.prices={m: [1]}"], "llm.prices"),
         (["qa.model=/home/me/models/m"], "--served-model-name"),
+        (["qa.model=m", "llm.key_env=sk-12345"], "not the key"),
+        (["qa.model=m", "verify.key_envs.judge=sk-12345"], "not the key"),
+        (["qa.model=m", "verify.key_envs.luck=KEY"], "verify.key_envs"),
+        (["qa.model=m", "llm.query={api-key: secret-4711}"], "environment"),
+        (["qa.model=m", 'llm.key_header="api-key: secret-4711"'], "name of a header"),
+        (["qa.model=m", "qa.extra={m: {messages: []}}"], "qa.extra"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(settings: list[str], named: str) -> None:
     with pytest.raises(SettingsError) as caught:
         load_settings(Recipe, None, ["qa.generator=openai", *settings]).validate()
     assert named in str(caught.value)
+    assert "12345" not in str(caught.value)
+    assert "4711" not in str(caught.value)
+
+
+def test_each_check_can_have_a_model_an_endpoint_a_key_and_fields_of_its_own() -> None:
+    recipe = load_settings(
+        Recipe,
+        None,
+        [
+            "qa.generator=openai", "qa.model=m", "qa.base_url=http://a/v1", "verify.checks=[evidence,judge]",
+            "verify.models.judge=big", "verify.base_urls.judge=http://b/v1", "verify.key_envs.judge=OTHER_KEY",
+            "qa.extra={m: {chat_template_kwargs: {enable_thinking: false}}}",
+        ],
+    )  # fmt: skip
+    recipe.validate()
+    writer, evidence, judge = recipe.endpoints()
+    assert (evidence.model, *evidence.where) == (writer.model, *writer.where) == ("m", "http://a/v1", "OPENAI_API_KEY")
+    assert (judge.model, *judge.where) == ("big", "http://b/v1", "OTHER_KEY")
+    assert (writer.extra, judge.extra) == ({"chat_template_kwargs": {"enable_thinking": False}}, {})
+    assert "OTHER_KEY" not in json.dumps(recipe.content())
+    assert "http://" not in json.dumps(recipe.content())
+
+
+def test_further_fields_of_a_request_are_sent_and_part_of_its_key(tmp_path: Path) -> None:
+    extra = {"chat_template_kwargs": {"enable_thinking": False}}
+    with LLMServer(square_brain, keep_bodies=True) as server:
+        plain = request(3, server.url)
+        more = replace(plain, endpoint=replace(plain.endpoint, extra=extra))
+        ask_all(tmp_path / "ledger", [plain, more])
+        assert sorted("chat_template_kwargs" in body for body in server.books.bodies) == [False, True]
+    assert plain.key() != more.key()
 
 
 def test_where_models_are_is_no_part_of_the_recipe() -> None:

@@ -155,3 +155,28 @@ def test_other_words_must_keep_what_counts(new: str, lost: str) -> None:
     found = what_is_lost(OLD, new)
     assert lost in found
     assert bool(found) == bool(lost)
+
+
+FOUND = (
+    "Search pages 24-31 for “Use the list” and “A backup”. On which page is each found?"
+    " List the page numbers in this order."
+)
+QUOTE = "Quote the caption of Table 3 on page 4, without the label."
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "lost"),
+    [
+        (OLD, OLD.replace("“", "'").replace("”", "'").replace("?", " ?"), "the same words"),
+        (FOUND, 'Search pages 24-31 for "Use the list" and "A backup"', "less"),
+        (FOUND, 'On which of the pages 24-31 do "Use the list" and "A backup" stand? List the numbers.', "order"),
+        (FOUND, 'In this order, name the page of each of "Use the list" and "A backup" on pages 24-31.', ""),
+        (QUOTE, "How is Table 3 captioned on page 4?", "without"),
+        (QUOTE, "How is Table 3 on page 4 captioned? Omit the label.", ""),
+    ],
+)  # fmt: skip
+def test_other_words_must_ask_for_as_much_and_for_the_same_form(old: str, new: str, lost: str) -> None:
+    """What a small model did: quotation marks changed, the question itself left out, the order left out."""
+    found = what_is_lost(old, new)
+    assert lost in found
+    assert bool(found) == bool(lost)

@@ -1,0 +1,33 @@
+"""Types of arguments that commands share."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+from pathlib import Path
+
+
+def local_path(text: str) -> Path:
+    """A path on this machine; for ``type=`` of argparse.
+
+    Empty text is refused: it would be the current folder, and comes from a script's variable that is not set. A URL is
+    refused: it would become a folder named after its protocol.
+    """
+    if not text:
+        raise argparse.ArgumentTypeError("the path is empty")
+    if url := re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", text):
+        raise argparse.ArgumentTypeError(f"must be a path on this machine, not a URL ({url[0]}...)")
+    return Path(text)
+
+
+def repository(text: str) -> str:
+    """A repository of the Hub, written as ORG/NAME; for ``type=`` of argparse."""
+    if not re.fullmatch(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", text, re.ASCII):
+        raise argparse.ArgumentTypeError(f"{text!r}: write the repository as ORG/NAME")
+    return text
+
+
+def without_tilde(path: str | Path) -> Path:
+    """The path with ``~`` as the home folder. That of a user who does not exist stays, to be reported as missing."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111 - pathlib's raises RuntimeError for such a user
