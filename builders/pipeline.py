@@ -6,7 +6,7 @@ import errno
 import importlib.util
 import os
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mmprolong_data.errors import MMProLongError, SettingsError, missing_extra
+from mmprolong_data.llm.ledger_file import LedgerFile
 from mmprolong_data.manifest import Manifest
 
 from .candidates import find_candidates
@@ -24,9 +25,11 @@ from .engines.local import StopFlag, run_slices
 from .engines.slices import SliceRunner, failures, in_order
 from .finish import finish
 from .ingest import take_inventory
+from .layout import PARSER
 from .ocr.run import PageReader, ocr_fingerprint
 from .pack import SliceBuilder
 from .placement import dataset_root, missing_slices
+from .qa.openai.ledgers import divide, divided_into, part_ledger, unite, whole_ledger
 from .qa.openai.prompts import fingerprint as prompt_fingerprint
 from .recipe import Recipe
 from .sandbox import SandboxPool
@@ -85,6 +88,8 @@ class PartResult:
     made: int
     failed: dict[int, str]
     cpu_seconds: float
+    spent: float = 0.0
+    """US dollars, in this run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,13 +139,15 @@ class Build:
         with _disk_errors(self.out), workspace.lock(), self._pool() as pool:
             # Before the corpus is read, which may take hours; a build that is complete already needs nobody.
             first = not workspace.plan_file.exists()
+            if self.recipe.uses_model():
+                unite(workspace.root)
             if first:
-                self._check_endpoints(workspace)
+                self._check_endpoints(LedgerFile(whole_ledger(workspace.root)))
             plan = self._freeze(workspace, pool, begun)
             missing, lost = missing_slices(workspace, plan.num_slices, self._containers)
             self._note_lost(lost, missing, plan)
             if missing and not first:
-                self._check_endpoints(workspace)
+                self._check_endpoints(LedgerFile(whole_ledger(workspace.root)))
             self.observer.planned(plan)
             ran = self._run_slices(workspace, plan, pool, begun, range(plan.num_slices), missing)
             return self._finish(workspace, plan, ran, not missing)
@@ -151,31 +158,52 @@ class Build:
         Parts need no order and no knowledge of each other: the first one takes the inventory and freezes the plan while
         the others wait; from then on the corpus is not looked at again. A slice is never built by two processes.
 
+        Where a model makes questions, a part keeps what it asked and paid in a ledger of its own, and ``max_cost`` is
+        what this run of the part may spend.
+
         Raises:
-            SettingsError: a model makes the questions: what is paid and asked is kept by one process.
             MMProLongError: see ``run``.
         """
-        if self.recipe.uses_model():
-            raise SettingsError(
-                "--part: a language model makes questions of this recipe (qa.generator, qa.paraphrase), and the record"
-                " of what was asked and paid belongs to one process. Remedy: build without --part; llm.concurrency and"
-                " --workers use one machine fully"
-            )
         workspace = self.workspace()
+        ledger = None
+        if self.recipe.uses_model():
+            self._check_model()
+            ledger = part_ledger(workspace.root, part, parts)
         begun = self._begun()
-        with _disk_errors(self.out), self._pool() as pool:
-            plan = self._frozen_plan(workspace, begun)
-            if plan is None:
+        with _disk_errors(self.out), self._pool() as pool, ExitStack() as held:
+            checked = False
+            while (plan := self._enter(workspace, begun, parts if ledger else None, held)) is None:
                 with workspace.lock(wait=True):
-                    plan = self._frozen_plan(workspace, begun) or self._freeze(workspace, pool, begun)
+                    if ledger is not None and divided_into(workspace.root) != parts:
+                        divide(workspace.root, parts)
+                    if self._frozen_plan(workspace, begun) is None:
+                        if ledger is not None:
+                            self._check_endpoints(ledger)
+                            checked = True
+                        self._freeze(workspace, pool, begun)
             learn_urls(self.corpus, pool.files)
-            with workspace.lock(shared=True, wait=True):
-                own = list(range(plan.num_slices))[part::parts]
-                missing = set(missing_slices(workspace, plan.num_slices, self._containers)[0])
-                mine = [number for number in own if number in missing]
-                self.observer.planned(plan.only(own))
-                ran = self._run_slices(workspace, plan, pool, begun, own, mine)
-        return PartResult(plan, own, len(mine) - len(ran.failed), ran.failed, ran.cpu_seconds)
+            own = list(range(plan.num_slices))[part::parts]
+            missing = set(missing_slices(workspace, plan.num_slices, self._containers)[0])
+            mine = [number for number in own if number in missing]
+            if mine and ledger is not None and not checked:
+                self._check_endpoints(ledger)
+            self.observer.planned(plan.only(own))
+            ran = self._run_slices(workspace, plan, pool, begun, own, mine, ledger)
+        return PartResult(plan, own, len(mine) - len(ran.failed), ran.failed, ran.cpu_seconds, ran.spent)
+
+    def _enter(self, workspace: Workspace, begun: dict[str, Any], parts: int | None, held: ExitStack) -> Plan | None:
+        """Hold the folder together with other parts, if it is ready: there is a plan, and ledgers of ``parts``.
+
+        Returns:
+            The plan; None where the folder is not ready, and not held.
+        """
+        with ExitStack() as lock:
+            lock.enter_context(workspace.lock(shared=True, wait=True))
+            plan = self._frozen_plan(workspace, begun)
+            if plan is not None and (parts is None or divided_into(workspace.root) == parts):
+                held.push(lock.pop_all())
+                return plan
+        return None
 
     def finish(self, *, incomplete: bool = False) -> BuildResult:
         """Publish what parts have built.
@@ -202,6 +230,8 @@ class Build:
                     " part n modulo N. Remedy: run those parts again, or --finish --incomplete to publish without them"
                 )
             failed |= dict.fromkeys(unknown, "it was never completed")
+            if self.recipe.uses_model():
+                unite(workspace.root)
             return self._finish(workspace, plan, _Ran(failed, 0.0), False)
 
     def workspace(self) -> Workspace:
@@ -221,7 +251,7 @@ class Build:
 
     def _begun(self) -> dict[str, Any]:
         """What a build is begun with, but for its documents; an OCR engine and prompts count as tools."""
-        tools = tool_versions()
+        tools = tool_versions() | {"parser": PARSER}
         if ocr := ocr_fingerprint(self.recipe):
             tools["ocr"] = ocr[:16]
         if self.recipe.uses_model():
@@ -270,14 +300,15 @@ class Build:
                 f" Remedy: --set 'llm.prices={{{unpriced[0]}: [INPUT, OUTPUT]}}', US dollars per million tokens"
             )
 
-    def _check_endpoints(self, workspace: Workspace) -> None:
+    def _check_endpoints(self, ledger: LedgerFile) -> None:
         """Whether those whom a build asks are there, take the key and know the model."""
         if self.recipe.uses_model():
             from mmprolong_data.llm.preflight import check_endpoints
 
-            from .asking import ledger_path
+            from .asking import once_free
 
-            check_endpoints(self.recipe.endpoints(), ledger_path(workspace), self.recipe.llm)
+            endpoints = self.recipe.endpoints()
+            once_free(lambda: check_endpoints(endpoints, ledger, self.recipe.llm), StopFlag(), self.observer.note)
 
     def _run_slices(
         self,
@@ -287,8 +318,9 @@ class Build:
         begun: dict[str, Any],
         own: Sequence[int],
         missing: Sequence[int],
+        ledger: LedgerFile | None = None,
     ) -> _Ran:
-        """Run the missing ones of ``own``."""
+        """Run the missing ones of ``own``; ``ledger``: of a part."""
         stop = StopFlag()
         reads = "ocr" in begun["tools"] and missing
         reader = PageReader(self.recipe, pool, workspace.root / "ocr", self.workers) if reads else None
@@ -306,19 +338,22 @@ class Build:
         # Two slices at once hide the wait for the last document of each; more only where workers outnumber documents.
         at_once = 1 + -(-2 * self.workers // self.recipe.pack.documents_per_slice)
         runner = SliceRunner(workspace, builder, stop)
-        spent = 0.0
+        failed, spent = runner.failed, 0.0
         with reader or nullcontext():
             if self.recipe.uses_model() and missing:
                 from .asking import run_asking_slices
 
-                spent = run_asking_slices(
-                    builder, missing, at_once=at_once, stop=stop, max_cost=self.max_cost, note=self.observer.note
-                )
+                ledger = ledger or LedgerFile(whole_ledger(workspace.root))
+                asked = run_asking_slices(
+                    builder, missing, ledger=ledger, at_once=at_once, stop=stop, max_cost=self.max_cost,
+                    note=self.observer.note,
+                )  # fmt: skip
+                failed, spent = asked.failed, asked.spent
             else:
                 run_slices(in_order(workspace, missing), runner.run, at_once=at_once, stop=stop, abort=abort)
         runner.check_left()
         cpu_seconds = pool.cpu_seconds + (reader.cpu_seconds if reader else 0.0)
-        return _Ran(dict(sorted(runner.failed.items())), cpu_seconds, spent)
+        return _Ran(dict(sorted(failed.items())), cpu_seconds, spent)
 
     def _finish(self, workspace: Workspace, plan: Plan, ran: _Ran, already_complete: bool) -> BuildResult:
         manifests = finish(workspace, plan, self.recipe, self._containers, ran.failed)
