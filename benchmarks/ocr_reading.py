@@ -73,6 +73,8 @@ class Ours:
         for child in self.reader._pool._idle:
             status = Path(f"/proc/{child._process.pid}/status").read_text()
             peak = max(peak, int(re.search(r"VmHWM:\s+(\d+)", status)[1]) / 1024)  # type: ignore[index]
+            times = Path(f"/proc/{child._process.pid}/stat").read_text().rpartition(")")[2].split()
+            programs += (int(times[13]) + int(times[14])) / os.sysconf("SC_CLK_TCK")  # of an engine that is a program
         cpu = self.reader.cpu_seconds + self.pdfs.cpu_seconds + programs
         return cpu, peak
 

@@ -263,7 +263,7 @@ def print_rows(samples: list[Sample], parts: list[Part], rows: list[Path], name:
             for key in worst:
                 right, total, ordered, seen = scores[key]
                 file.write(f"{key[0].name} page {key[1] + 1}: {right:.0f} of {total:.0f}, {ordered} of {seen} lines\n")
-        if "small" in engine:
+        if row["kinds"]:
             kinds: Counter[tuple[str, str]] = Counter()
             for a, b, count in row["kinds"]:
                 kinds[a, b] += count
@@ -271,7 +271,7 @@ def print_rows(samples: list[Sample], parts: list[Part], rows: list[Path], name:
 
 
 def _print_kinds(kinds: dict[tuple[str, str], int]) -> None:
-    print(f"\nKinds, text layer -> ours (small), {sum(kinds.values())} blocks:")
+    print(f"\nKinds, text layer -> scan, {sum(kinds.values())} blocks:")
     for kind in KINDS:
         row = {b: n for (a, b), n in kinds.items() if a == kind}
         if row:
