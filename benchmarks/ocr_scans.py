@@ -1,4 +1,4 @@
-"""Scans of known truth for ``ocr.py``: pages of real PDFs as clean, noisy and bilevel pictures in image-only PDFs."""
+"""Scans of known truth for ``ocr.py``: pages of real PDFs as clean, noisy and bilevel pictures in PDFs."""
 
 from __future__ import annotations
 
@@ -11,8 +11,15 @@ from PIL import Image, ImageFilter
 from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen.canvas import Canvas
 
-VARIANTS = ("clean 300 grey", "noisy 150 RGB", "bilevel 300")
-"""The noisy one: 1.5 degrees of skew, blur, sensor noise, JPEG quality 40."""
+STATES = {
+    "clean 300 grey": "clean",
+    "noisy 150 RGB": "noisy",
+    "clean 150 RGB": "clean",
+    "noisy 300 grey": "noisy",
+    "bilevel 300": "bilevel",
+}
+"""Ways to scan -> the state of what comes of it. Noisy: 1.5 degrees of skew, blur, sensor noise, JPEG quality 40."""
+VARIANTS = tuple(STATES)
 
 
 def render(path: Path, page: int, dpi: int) -> Image.Image:
@@ -23,14 +30,16 @@ def render(path: Path, page: int, dpi: int) -> Image.Image:
 
 def scan(path: Path, page: int, variant: str, seed: int = 0) -> tuple[Image.Image, int, int]:
     """The picture of a page, its DPI and its JPEG quality (0: lossless)."""
-    if variant.startswith("clean"):
-        return render(path, page, 300).convert("L"), 300, 95
-    if variant.startswith("bilevel"):
-        return render(path, page, 300).convert("L").point(lambda v: 255 if v > 128 else 0).convert("1"), 300, 0
-    picture = render(path, page, 150).rotate(-1.5, Image.Resampling.BICUBIC, fillcolor=(255, 255, 255))
+    state, dpi, colours = variant.split() if variant.count(" ") == 2 else (*variant.split(), "grey")
+    picture = render(path, page, int(dpi)).convert("L" if colours == "grey" else "RGB")
+    if state == "clean":
+        return picture, int(dpi), 95
+    if state == "bilevel":
+        return picture.point(lambda v: 255 if v > 128 else 0).convert("1"), int(dpi), 0
+    picture = picture.rotate(-1.5, Image.Resampling.BICUBIC, fillcolor="white")
     pixels = np.asarray(picture.filter(ImageFilter.GaussianBlur(0.6)), dtype=np.float32)
     pixels = pixels * 0.92 + 8 + np.random.default_rng(seed).normal(0, 9, pixels.shape)
-    return Image.fromarray(pixels.clip(0, 255).astype(np.uint8)), 150, 40
+    return Image.fromarray(pixels.clip(0, 255).astype(np.uint8)), int(dpi), 40
 
 
 def write_pdf(path: Path, pictures: list[tuple[Image.Image, int, int]], hidden: list[str] | None = None) -> Path:

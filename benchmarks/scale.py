@@ -32,7 +32,7 @@ from build import FLOOR, sizes_of
 JOBS = Path(__file__).with_name("scale_jobs.py")
 ROOT = Path(__file__).resolve().parent.parent
 PEERS = {"datatrove": "datatrove==0.10.1", "raydata": "ray[data]==2.60.0"}
-SETTINGS = ["select.pages=[1,30]", "parse.ocr=never", "pack.documents_per_slice=16"]
+SETTINGS = ["select.pages=[1,12]", "parse.ocr=never", "pack.documents_per_slice=16"]
 MATRIX = {
     "floor": (), "freeze": (), "bare": (), "local-1": (), "local-2": (),
     "datatrove-1": (250,), "datatrove-2": (250,), "raydata-1": (250,), "raydata-2": (250,),

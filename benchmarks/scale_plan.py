@@ -1,9 +1,10 @@
-"""The plan of a large corpus: time and memory of planning a simulated inventory, and the plan beside the paper's sizes.
+"""A large corpus: time and memory of looking at its files again and of planning it, and the plan beside the paper's.
 
 The inventory holds no real files: lengths follow the paper's pool (20-200 pages, mean 23.8), page sizes are A4, letter,
-slides and mixed, and 3 % of the files are unusable. It is written as Parquet first, then read and planned in a
-process of its own, whose peak memory is printed. Hours are CPU time at ``--cpu-ms-per-page``, which
-``benchmarks/build.py`` measures.
+slides and mixed, and 3 % of the files are unusable. It is written as Parquet first. Then two processes of their own, of
+which peak memory is printed, retake it (a server lists the same files again, one of a thousand was removed) and plan
+it. ``above start`` is what taking it needs beyond the program itself, before the result is read back for the plan.
+Hours are CPU time at ``--cpu-ms-per-page``, which ``benchmarks/build.py`` measures.
 
     python benchmarks/scale_plan.py [--rows 1500000] [--token-budget 5000000000] [--cpu-ms-per-page 17]
 """
@@ -17,14 +18,52 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from mmprolong_builders import ingest
 from mmprolong_builders.ingest import INVENTORY_SCHEMA
+from mmprolong_builders.recipe import Recipe
 
 BOXES = [(595.276, 841.89), (612.0, 792.0), (720.0, 405.0), (841.89, 595.276)]
 CHUNK = 100_000
+
+RETAKE = """
+import json, resource, sys, time
+from pathlib import Path
+import pyarrow.parquet as pq
+from mmprolong_builders import ingest
+from mmprolong_builders.corpus import Found
+from mmprolong_builders.recipe import Recipe
+from mmprolong_builders.sandbox import SandboxPool
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+def files(corpus, store):
+    with pq.ParquetFile(sys.argv[1]) as file:
+        for batch in file.iter_batches(1000, columns=["path", "bytes", "version"]):
+            for number, row in enumerate(batch.to_pylist()):
+                if number:
+                    yield Found(row["path"], row["bytes"], row["version"])
+
+class Reader:
+    @staticmethod
+    def read_table(path):
+        said["above"], said["wall"], said["cpu"] = peak() - start, time.monotonic() - clock, time.process_time() - used
+        return pq.read_table(path)
+    def __getattr__(self, name):
+        return getattr(pq, name)
+
+said = {}
+ingest.list_corpus, ingest.pq = files, Reader()
+with SandboxPool(1, Recipe().sandbox) as pool:
+    start, clock, used = peak(), time.monotonic(), time.process_time()
+    inventory = ingest.take_inventory(["s3://pool"], Path(sys.argv[1]), Recipe(), pool)
+print(json.dumps(said | {"peak": peak(), "start": start, "rows": len(inventory)}))
+"""
 
 PLAN = """
 import json, resource, sys, time
@@ -55,7 +94,8 @@ print(json.dumps({
 def write_inventory(path: Path, rows: int) -> None:
     """Write the simulated inventory, a chunk at a time."""
     chance = np.random.default_rng(0)
-    with pq.ParquetWriter(path, INVENTORY_SCHEMA, compression="zstd") as writer:
+    schema = INVENTORY_SCHEMA.with_metadata({"mmprolong_inventory": ingest.inventory_settings(Recipe())})
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
         for start in range(0, rows, CHUNK):
             count = min(CHUNK, rows - start)
             # 20 pages and more with an exponential tail: mean about 23.8, a tenth of a per cent beyond 45.
@@ -70,17 +110,24 @@ def write_inventory(path: Path, rows: int) -> None:
                 boxes = [BOXES[kinds[i]]] if not mixed[i] else [BOXES[0], BOXES[3]]
                 repeats = [n] if not mixed[i] else [n - n // 3, n // 3]
                 values = {
-                    "path": f"/shared/corpus/{(start + i) // 1000:04d}/document-{start + i:07d}.pdf",
+                    "path": f"s3://pool/{(start + i) // 1000:04d}/document-{start + i:07d}.pdf",
                     "name": f"document-{start + i:07d}.pdf",
                     "sha256": hashlib.sha256(str(start + i).encode()).hexdigest(), "bytes": 40_000 * n, "mtime_ns": 0,
-                    "version": "",
+                    "version": hashlib.md5(str(start + i).encode()).hexdigest(),
                     "pages": 0 if bad[i] else n, "widths": [w for w, _ in boxes], "heights": [h for _, h in boxes],
                     "repeats": repeats, "producer": "pdfTeX-1.40.25", "language": "en",
                     "reason": "damaged" if bad[i] else "", "detail": "",
                 }  # fmt: skip
                 for name, value in values.items():
                     columns[name].append(value)
-            writer.write_table(pa.table(columns, schema=INVENTORY_SCHEMA))
+            writer.write_table(pa.table(columns, schema=schema), row_group_size=16_384)
+
+
+def run_json(command: list[str]) -> dict[str, Any]:
+    """What a process prints as its last line."""
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    printed: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return printed
 
 
 def main() -> None:
@@ -94,11 +141,15 @@ def main() -> None:
         path = Path(folder) / "inventory.parquet"
         write_inventory(path, options.rows)
         size = path.stat().st_size
+        again = run_json([sys.executable, "-c", RETAKE, str(path)])
         command = [sys.executable, "-c", PLAN, str(path), f"select.token_budget={options.token_budget}"]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-    plan = json.loads(done.stdout)
+        plan = run_json(command)
     hours = plan["pages"] * options.cpu_ms_per_page / 3.6e6
     print(f"inventory: {options.rows:,} rows, {size / 1e6:.0f} MB of Parquet")
+    print(
+        f"retaken: {again['wall']:.1f} s wall, {again['cpu']:.1f} s CPU, {again['above']:.0f} MB above start"
+        f" ({again['start']:.0f} MB), {again['peak']:.0f} MB with the table of {again['rows']:,} rows"
+    )
     print(f"plan: {plan['wall']:.1f} s wall, {plan['cpu']:.1f} s CPU, peak {plan['peak']:.0f} MB")
     print(f"left out: {plan['left_out']}\n")
     print(f"{'':32} {'this plan':>16} {'paper':>16}")

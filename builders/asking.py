@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from typing import TypeVar
 
 from mmprolong_data.errors import MMProLongError
 from mmprolong_data.llm import LLMService, Unanswered
+from mmprolong_data.llm.ledger_file import LedgerFile, LedgerInUse
 
 from .engines.local import StopFlag, run_slices
 from .engines.slices import SliceRunner, in_order
 from .pack import SliceBuilder
+from .qa.openai.ledgers import tell
 from .qa.openai.stage import AskStage
-from .workspace import Workspace
+from .workspace import LOCK_POLL
+
+T = TypeVar("T")
 
 MOST_SLICES = 64
 """Slices that wait at once in batch mode; each holds its parsed documents in memory."""
@@ -22,33 +27,50 @@ MOST_SLICES = 64
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a run of asking slices gave: US dollars spent, and slice -> error of those that failed for good."""
+    """What asking gave: US dollars spent, and the slices that failed for good, slice -> error."""
 
     spent: float
     failed: dict[int, str]
 
 
-def ledger_path(workspace: Workspace) -> Path:
-    """The ledger of a build: of all its recipes, so that equal requests are paid once."""
-    return workspace.root / "llm.sqlite"
+def once_free(use: Callable[[], T], stop: StopFlag, note: Callable[[str], None]) -> T:
+    """Call something as soon as no other process uses the ledger that it needs.
+
+    The same part can be started twice, by hand or by a scheduler that has lost sight of a node.
+
+    Raises:
+        Stopped: the build was asked to stop.
+    """
+    told = False
+    while True:
+        try:
+            return use()
+        except LedgerInUse as error:
+            if not told:
+                note(f"{error.args[0].partition('. Remedy')[0]}; waiting for it")
+                told = True
+            stop.check()
+            time.sleep(LOCK_POLL)
 
 
 def run_asking_slices(
     builder: SliceBuilder,
     numbers: Sequence[int],
     *,
+    ledger: LedgerFile,
     at_once: int,
     stop: StopFlag,
     max_cost: float | None,
     note: Callable[[str], None],
 ) -> Asked:
-    """Build slices with questions by a model, under the locks and records of all slices (``SliceRunner``).
+    """Build slices with questions by a model.
 
-    A slice in which a request got no answer is left for the next run, and the others are built: that is no failure.
+    A slice in which a request got no answer is left for the next run, and the others are built.
 
     Args:
         builder: Without its ``asker``.
         numbers: The slices.
+        ledger: What was asked and paid.
         at_once: Slices that parse and pack at a time.
         stop: Ends the work.
         max_cost: US dollars that may be spent, or None.
@@ -64,10 +86,11 @@ def run_asking_slices(
     waiting = min(MOST_SLICES, 1 + -(-documents // recipe.pack.documents_per_slice))
     left: list[str] = []
     lock = threading.Lock()
-    with (
-        LLMService(ledger_path(builder.workspace), recipe.llm, max_cost=max_cost, batch=batch, note=note) as service,
-        AskStage(recipe, service, builder.pool) as stage,
-    ):
+
+    def open_service() -> LLMService:
+        return LLMService(ledger, recipe.llm, max_cost=max_cost, batch=batch, note=note)
+
+    with once_free(open_service, stop, note) as service, AskStage(recipe, service, builder.pool) as stage:
         runner = SliceRunner(builder.workspace, replace(builder, asker=stage), stop)
 
         def build(number: int) -> None:
@@ -78,6 +101,9 @@ def run_asking_slices(
                 with lock:
                     left.append(str(error))
                 note(f"slice {number} is left for the next run: {error}")
+            if ledger.alone:
+                with lock:
+                    tell(ledger.path, service.summary())
 
         def abort() -> None:
             service.drain()
@@ -89,7 +115,7 @@ def run_asking_slices(
     if left:
         raise MMProLongError(
             f"{len(left)} of {len(numbers)} slices have requests without an answer or files that could not be fetched,"
-            f" such as: {left[0]}. All others are done, and every reply is kept. Remedy: run the same command again, or"
-            " give such questions up with --set llm.unanswered=drop"
+            f" such as: {left[0]}. All others are done, and every reply is kept. Remedy: see that the endpoint works,"
+            " then run the same command again, or give such questions up with --set llm.unanswered=drop"
         )
     return Asked(spent, runner.failed)

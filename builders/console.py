@@ -197,6 +197,8 @@ def print_part(console: Console, result: PartResult, name: str, out: Path, secon
         f" ({human_time(result.cpu_seconds)} CPU in the workers).",
         highlight=False,
     )
+    if result.spent:
+        console.print(f"Models: {result.spent:,.4f} US dollars in this run of this part.", highlight=False)
     console.print(f"When all parts are done: mmprolong build --finish --out {out}", highlight=False, soft_wrap=True)
 
 

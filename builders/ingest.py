@@ -92,7 +92,7 @@ def take_inventory(
         SettingsError: The corpus does not exist or holds no PDF.
         UnfetchedError: Files behind URLs cannot be fetched; what was fetched is kept.
     """
-    settings = _settings(recipe)
+    settings = inventory_settings(recipe)
     known = _Known(inventory_path, settings)
     tell = on_progress or (lambda done, total: None)
     unfetched: list[str] = []
@@ -204,7 +204,7 @@ def _sha256(path: str, pool: SandboxPool) -> str:
         return ""
 
 
-def _settings(recipe: Recipe) -> str:
+def inventory_settings(recipe: Recipe) -> str:
     """What rows depend on, beside the files."""
     plain = {
         "version": INVENTORY_VERSION,

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mmprolong_data.errors import MMProLongError, SettingsError, missing_extra
+from mmprolong_data.llm.ledger_file import LedgerFile
 from mmprolong_data.manifest import Manifest
 from mmprolong_data.remote import is_url
 from mmprolong_data.settings import to_plain
@@ -26,9 +27,11 @@ from .engines.local import StopFlag, run_slices
 from .engines.slices import SliceRunner, failures, in_order
 from .finish import finish
 from .ingest import take_inventory
+from .layout import PARSER
 from .ocr.run import PageReader, ocr_fingerprint
 from .pack import SliceBuilder
 from .placement import dataset_root, missing_slices, wait_for_sidecars
+from .qa.openai.ledgers import divide, divided_into, part_ledger, unite, whole_ledger
 from .qa.openai.prompts import fingerprint as prompt_fingerprint
 from .recipe import Recipe
 from .sandbox import SandboxPool
@@ -91,6 +94,8 @@ class PartResult:
     made: int
     failed: dict[int, str]
     cpu_seconds: float
+    spent: float = 0.0
+    """US dollars, in this run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,14 +150,16 @@ class Build:
         with _disk_errors(self.out), workspace.lock(), self._pool() as pool, ExitStack() as stack:
             # Before the corpus is read, which may take hours; a build that is complete already needs nobody.
             first = not workspace.plan_file.exists()
+            if self.recipe.uses_model():
+                unite(workspace.root)
             if first:
-                self._check_endpoints(workspace)
+                self._check_endpoints(LedgerFile(whole_ledger(workspace.root)))
                 ray = self._open_ray(stack)
             plan = self._freeze(workspace, pool, begun)
             missing, lost = missing_slices(workspace, plan.num_slices, self._containers)
             self._note_lost(lost, missing, plan)
             if missing and not first:
-                self._check_endpoints(workspace)
+                self._check_endpoints(LedgerFile(whole_ledger(workspace.root)))
                 ray = self._open_ray(stack)
             self.observer.planned(plan)
             if missing and ray is not None:
@@ -190,7 +197,7 @@ class Build:
                     f"{stored_path(files[0])} and {len(files) - 1} more PDFs are not there. Remedy: the corpus in a"
                     " folder that all machines share under the same path"
                 )
-            return self._run_slices(workspace, plan, pool, begun, numbers, numbers, most)
+            return self._run_slices(workspace, plan, pool, begun, numbers, numbers, most=most)
 
     def run_part(self, part: int, parts: int) -> PartResult:
         """Build the slices whose number leaves the remainder ``part`` when divided by ``parts``; publish nothing.
@@ -198,31 +205,52 @@ class Build:
         Parts need no order and no knowledge of each other: the first one takes the inventory and freezes the plan while
         the others wait; from then on the corpus is not looked at again. A slice is never built by two processes.
 
+        Where a model makes questions, a part keeps what it asked and paid in a ledger of its own, and ``max_cost`` is
+        what this run of the part may spend.
+
         Raises:
-            SettingsError: a model makes the questions: what is paid and asked is kept by one process.
             MMProLongError: see ``run``.
         """
-        if self.recipe.uses_model():
-            raise SettingsError(
-                "--part: a language model makes questions of this recipe (qa.generator, qa.paraphrase), and the record"
-                " of what was asked and paid belongs to one process. Remedy: build without --part; llm.concurrency and"
-                " --workers use one machine fully"
-            )
         workspace = self.workspace()
+        ledger = None
+        if self.recipe.uses_model():
+            self._check_model()
+            ledger = part_ledger(workspace.root, part, parts)
         begun = self._begun()
-        with _disk_errors(self.out), self._pool() as pool:
-            plan = self._frozen_plan(workspace, begun)
-            if plan is None:
+        with _disk_errors(self.out), self._pool() as pool, ExitStack() as held:
+            checked = False
+            while (plan := self._enter(workspace, begun, parts if ledger else None, held)) is None:
                 with workspace.lock(wait=True):
-                    plan = self._frozen_plan(workspace, begun) or self._freeze(workspace, pool, begun)
+                    if ledger is not None and divided_into(workspace.root) != parts:
+                        divide(workspace.root, parts)
+                    if self._frozen_plan(workspace, begun) is None:
+                        if ledger is not None:
+                            self._check_endpoints(ledger)
+                            checked = True
+                        self._freeze(workspace, pool, begun)
             learn_urls(self.corpus, pool.files)
-            with workspace.lock(shared=True, wait=True):
-                own = list(range(plan.num_slices))[part::parts]
-                missing = set(missing_slices(workspace, plan.num_slices, self._containers)[0])
-                mine = [number for number in own if number in missing]
-                self.observer.planned(plan.only(own))
-                ran = self._run_slices(workspace, plan, pool, begun, own, mine)
-        return PartResult(plan, own, len(mine) - len(ran.failed), ran.failed, ran.cpu_seconds)
+            own = list(range(plan.num_slices))[part::parts]
+            missing = set(missing_slices(workspace, plan.num_slices, self._containers)[0])
+            mine = [number for number in own if number in missing]
+            if mine and ledger is not None and not checked:
+                self._check_endpoints(ledger)
+            self.observer.planned(plan.only(own))
+            ran = self._run_slices(workspace, plan, pool, begun, own, mine, ledger)
+        return PartResult(plan, own, len(mine) - len(ran.failed), ran.failed, ran.cpu_seconds, ran.spent)
+
+    def _enter(self, workspace: Workspace, begun: dict[str, Any], parts: int | None, held: ExitStack) -> Plan | None:
+        """Hold the folder together with other parts, if it is ready: there is a plan, and ledgers of ``parts``.
+
+        Returns:
+            The plan; None where the folder is not ready, and not held.
+        """
+        with ExitStack() as lock:
+            lock.enter_context(workspace.lock(shared=True, wait=True))
+            plan = self._frozen_plan(workspace, begun)
+            if plan is not None and (parts is None or divided_into(workspace.root) == parts):
+                held.push(lock.pop_all())
+                return plan
+        return None
 
     def finish(self, *, incomplete: bool = False) -> BuildResult:
         """Publish what parts have built.
@@ -249,6 +277,8 @@ class Build:
                     " part n modulo N. Remedy: run those parts again, or --finish --incomplete to publish without them"
                 )
             failed |= dict.fromkeys(unknown, "it was never completed")
+            if self.recipe.uses_model():
+                unite(workspace.root)
             return self._finish(workspace, plan, _Ran(failed, 0.0), False)
 
     def workspace(self) -> Workspace:
@@ -268,7 +298,7 @@ class Build:
 
     def _begun(self) -> dict[str, Any]:
         """What a build is begun with, but for its documents; an OCR engine and prompts count as tools."""
-        tools = tool_versions()
+        tools = tool_versions() | {"parser": PARSER}
         if ocr := ocr_fingerprint(self.recipe):
             tools["ocr"] = ocr[:16]
         if self.recipe.uses_model():
@@ -317,14 +347,15 @@ class Build:
                 f" Remedy: --set 'llm.prices={{{unpriced[0]}: [INPUT, OUTPUT]}}', US dollars per million tokens"
             )
 
-    def _check_endpoints(self, workspace: Workspace) -> None:
+    def _check_endpoints(self, ledger: LedgerFile) -> None:
         """Whether those whom a build asks are there, take the key and know the model."""
         if self.recipe.uses_model():
             from mmprolong_data.llm.preflight import check_endpoints
 
-            from .asking import ledger_path
+            from .asking import once_free
 
-            check_endpoints(self.recipe.endpoints(), ledger_path(workspace), self.recipe.llm)
+            endpoints = self.recipe.endpoints()
+            once_free(lambda: check_endpoints(endpoints, ledger, self.recipe.llm), StopFlag(), self.observer.note)
 
     def _check_ray(self) -> None:
         """What speaks against Ray is said before any work is done."""
@@ -333,8 +364,7 @@ class Build:
         if self.recipe.uses_model():
             raise SettingsError(
                 "--engine ray: a language model makes questions of this recipe (qa.generator, qa.paraphrase), and what"
-                " is asked and paid is kept by one process. Remedy: --engine local; llm.concurrency and --workers use"
-                " one machine fully"
+                " is asked and paid is kept by one process. Remedy: --engine local, or --part i/N on several machines"
             )
         check_address(self.address)
 
@@ -374,9 +404,10 @@ class Build:
         begun: dict[str, Any],
         own: Sequence[int],
         missing: Sequence[int],
+        ledger: LedgerFile | None = None,
         most: Mapping[int, int] | None = None,
     ) -> _Ran:
-        """Run the missing ones of ``own``; ``most``: see ``SliceRunner``."""
+        """Run the missing ones of ``own``; ``ledger``: of a part; ``most``: see ``SliceRunner``."""
         stop = StopFlag()
         reads = "ocr" in begun["tools"] and missing
         reader = PageReader(self.recipe, pool, workspace.root / "ocr", self.workers) if reads else None
@@ -399,9 +430,11 @@ class Build:
             if self.recipe.uses_model() and missing:
                 from .asking import run_asking_slices
 
+                ledger = ledger or LedgerFile(whole_ledger(workspace.root))
                 asked = run_asking_slices(
-                    builder, missing, at_once=at_once, stop=stop, max_cost=self.max_cost, note=self.observer.note
-                )
+                    builder, missing, ledger=ledger, at_once=at_once, stop=stop, max_cost=self.max_cost,
+                    note=self.observer.note,
+                )  # fmt: skip
                 failed, spent = asked.failed, asked.spent
             else:
                 run_slices(in_order(workspace, missing), runner.run, at_once=at_once, stop=stop, abort=abort)

@@ -153,6 +153,8 @@ class Ocr:
     """Resolution at which pages are read."""
     languages: str = "eng"
     """Of tesseract alone: its language packs, such as ``deu+fra``."""
+    other_scripts: str = ""
+    """Of paddleocr alone: tesseract's language packs, such as ``rus+ukr``, for pages that ``model`` cannot read."""
     device: str = "cpu"
     """Of paddleocr alone: ``cpu``, or ``gpu:0`` where the installed onnxruntime or paddlepaddle can use one."""
     backend: Literal["onnxruntime", "paddle"] = "onnxruntime"

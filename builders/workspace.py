@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import metadata
@@ -124,11 +125,7 @@ class Workspace:
         if old.get("benchmark_index") != begun.get("benchmark_index"):
             self._refuse(["decontaminate.against: the benchmarks hold other files or questions"])
         if old["plan"] != begun["plan"]:
-            before, now = _names(pq.read_table(self.fates, columns=["doc_id", "name"])), _names(documents)
-            added, removed = sorted(set(now) - set(before)), sorted(set(before) - set(now))
-            lines = [f"corpus: {len(added)} documents added, {len(removed)} removed"]
-            lines += [f"  + {now[key]}" for key in added[:5]] + [f"  - {before[key]}" for key in removed[:5]]
-            self._refuse(lines)
+            self._refuse(_changes(pq.read_table(self.fates, columns=["doc_id", "name"]), documents))
 
     def begun(self) -> dict[str, Any] | None:
         """What the build was begun with; None where none was.
@@ -219,10 +216,14 @@ def _holder(stream: IO[str]) -> str:
     return stream.read().strip() or "unknown"
 
 
-def _names(documents: pa.Table) -> dict[str, str]:
-    """Content hash -> file name (the path stands in for the hash of a file that could not be read)."""
-    rows = zip(documents["doc_id"].to_pylist(), documents["name"].to_pylist(), strict=True)
-    return {sha256 or name: name for sha256, name in rows}
+def _changes(before: pa.Table, now: pa.Table) -> list[str]:
+    """The files that are new or gone, copies of others included."""
+    old, new = (
+        Counter(zip(table["name"].to_pylist(), table["doc_id"].to_pylist(), strict=True)) for table in (before, now)
+    )
+    added, removed = sorted((new - old).elements()), sorted((old - new).elements())
+    lines = [f"corpus: {len(added)} files added, {len(removed)} removed"]
+    return lines + [f"  + {name}" for name, _ in added[:5]] + [f"  - {name}" for name, _ in removed[:5]]
 
 
 def write_atomically(path: Path, data: bytes) -> None:

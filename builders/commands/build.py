@@ -91,7 +91,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     build.add_argument(
         "--max-cost", type=float, metavar="USD",
-        help="stop before this run has spent more on language models; the same command goes on",
+        help="stop before this run (of this part) has spent more on language models; the same command goes on",
     )  # fmt: skip
     build.add_argument("--no-report", action="store_true", help="do not draw DIR/report (mmprolong inspect draws it)")
     build.add_argument("--dry-run", action="store_true", help="print the plan and build nothing")

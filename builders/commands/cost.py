@@ -33,6 +33,7 @@ OUTCOMES = {
     "server_error": "HTTP 5xx, or failed in a batch",
     "timeout": "no reply in llm.timeout; may have been billed",
     "connection": "the connection broke; may have been billed",
+    "unreachable": "nobody was there; costs nothing",
     "garbage": "no completion (HTML, cut JSON, no choices); may have been billed",
     "fatal": "a wrong key, an unknown model, no credit",
     "cancelled": "given up when the run was stopped; may have been billed",
@@ -58,12 +59,15 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 def _cost(options: argparse.Namespace) -> int:
     from mmprolong_data.llm.summary import read_summary
 
+    from ..qa.openai.ledgers import Costs, read_costs
     from ..qa.openai.tally import Tally, read_tally
 
-    work = options.dataset / ".work"
-    path = options.dataset if options.dataset.is_file() else work / "llm.sqlite"
-    summary = read_summary(path)
-    tally = Tally() if options.dataset.is_file() else read_tally(work)
+    if options.dataset.is_file():
+        costs, tally = Costs(read_summary(options.dataset), 0), Tally()
+    else:
+        work = options.dataset / ".work"
+        costs, tally = read_costs(work), read_tally(work)
+    summary = costs.summary
     output = terminal.console()
     if options.json:
         output.print_json(json.dumps(_plain(summary, tally)))
@@ -78,6 +82,10 @@ def _cost(options: argparse.Namespace) -> int:
             )
     elif summary.unknown:
         output.print(f"{len(summary.unknown)} requests may have been billed without a reply; --unknown lists them.")
+    if costs.running:
+        output.print(
+            f"{costs.running} parts are asking now; what they have spent since their last slice is not counted."
+        )
     if summary.waiting:
         output.print(f"{summary.waiting} requests wait in batches; run the build again to take their results.")
     return 0

@@ -34,7 +34,12 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         description=DECONTAMINATE_HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("target", nargs="+", metavar="TARGET", help="dataset, folder, PDF, or text file of paths")
+    parser.add_argument(
+        "target",
+        nargs="+",
+        metavar="TARGET",
+        help="dataset, folder, PDF, text file of paths, or URL of one of the last three",
+    )
     parser.add_argument("--against", nargs="+", required=True, metavar="DIR", help="folders that hold benchmarks")
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides",

@@ -41,7 +41,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )  # fmt: skip
     verify.add_argument(
         "--pdfs", nargs="+", default=[], metavar="PATH",
-        help="with --qa: where the PDFs lie (folders, PDFs, text files of paths); default: where the build found them",
+        help="with --qa: where the PDFs lie (folders, PDFs, lists, URLs); default: where the build found them",
     )  # fmt: skip
     verify.add_argument("--workers", type=int, metavar="N", help="with --qa: processes; default: one a CPU")
     verify.set_defaults(run=_verify)

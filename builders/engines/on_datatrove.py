@@ -21,6 +21,8 @@ except ImportError:
 
 FAILED_SLICES = 3
 """Exit code of ``mmprolong build``: all done but for slices that failed for good."""
+STOPPED_AT_COST = 4
+"""Exit code of ``mmprolong build``: ``--max-cost`` was reached."""
 _LINES = 20
 """Lines of a failed command that its error shows."""
 _PR_SET_PDEATHSIG = 1
@@ -45,7 +47,7 @@ class _Command(PipelineStep):  # type: ignore[misc]  # datatrove has no types
         """Run a command; its lines go to the log of the rank.
 
         Returns:
-            The exit code: 0, or ``FAILED_SLICES``.
+            The exit code: 0, ``FAILED_SLICES`` or ``STOPPED_AT_COST``.
 
         Raises:
             MMProLongError: it ended with another one.
@@ -66,7 +68,7 @@ class _Command(PipelineStep):  # type: ignore[misc]  # datatrove has no types
             if process.poll() is None:  # an exception of this process: a signal, most likely
                 process.terminate()
                 process.wait()
-        if code in (0, FAILED_SLICES):
+        if code in (0, FAILED_SLICES, STOPPED_AT_COST):
             return code
         ended = f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
         raise MMProLongError(
@@ -80,8 +82,9 @@ class BuildPart(_Command):
 
     Nothing is published: ``FinishBuild`` does that, when all ranks are done. Give the executor
     ``skip_completed=False``: what is complete is known slice by slice, and datatrove's own marks say nothing about the
-    settings or the number of tasks that they were made with. Slices that fail for good are logged and counted as a
-    statistic; the rank goes on, and ``FinishBuild`` names them.
+    settings or the number of tasks that they were made with. Slices that fail for good, and a part that stopped at
+    ``--max-cost``, are logged and counted as a statistic and do not fail the rank: launchers try failed ranks again,
+    which would help neither. ``FinishBuild`` names what is missing.
 
     Args:
         corpus: Folders, PDFs or text files of paths, as every machine sees them.
@@ -112,7 +115,7 @@ class BuildPart(_Command):
         Raises:
             MMProLongError: the command ended with an error.
         """
-        workers = self.workers or max(1, int(os.environ.get("DATATROVE_CPUS_PER_TASK", "1")))
+        workers = self.workers or max(1, int(os.environ.get("DATATROVE_CPUS_PER_TASK") or 1))
         own = ["--workers", str(workers), "--part", f"{rank}/{world_size}"]
         with self.track_time("part"):
             code = self._call(["build", *self.corpus, "--out", self.out, *self.arguments, *own])
@@ -120,6 +123,9 @@ class BuildPart(_Command):
         if code == FAILED_SLICES:
             self.stat_update("parts with slices that failed for good", unit="part")
             logger.warning("Part {}/{}: slices failed for good; all others are complete", rank, world_size)
+        if code == STOPPED_AT_COST:
+            self.stat_update("parts stopped at --max-cost", unit="part")
+            logger.warning("Part {}/{} stopped at --max-cost; run the pipeline again to go on", rank, world_size)
         return data or ()
 
 

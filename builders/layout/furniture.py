@@ -6,12 +6,16 @@ import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
-from .lines import Fragment, Line, RawPage, make_lines
+from .lines import Fragment, Line, RawPage, make_lines, usual
 
 TOP, BOTTOM = 0.15, 0.84
 """Zones: baselines above / below these parts of the page's height."""
 MOST_LINES = 4
 """Lines looked at in each zone, from the page's edge."""
+LARGE = 1.3
+"""Lines so many times larger than the body do not repeat by being alike but for their number: they are headings."""
+SMALL = 1.15
+"""Running titles that change from page to page are not so many times larger than the body."""
 _DIGITS = re.compile(r"\d+")
 _ROMAN = re.compile(r"[ivxlc]{1,7}\Z", re.IGNORECASE)
 _PAGE_NUMBER = re.compile(
@@ -44,8 +48,8 @@ def find_furniture(pages: list[RawPage]) -> list[Furniture]:
     """Headers, footers and page numbers of every page of a document.
 
     A line of a zone is furniture when the same text, digits aside, stands in that zone on several pages, when it is
-    a page number that counts along with the pages, or when it stands on a baseline that such lines share and its
-    text comes back on another page.
+    a page number that counts along with the pages, or when it stands apart on a baseline that such lines share, or
+    that the outermost lines of half of the pages share.
     """
     edges = [edge for page in pages for edge in _edges(page)]
     found = [Furniture() for _ in pages]
@@ -54,26 +58,40 @@ def find_furniture(pages: list[RawPage]) -> list[Furniture]:
     pages_of: dict[tuple[bool, str], set[int]] = defaultdict(set)
     for edge in edges:
         pages_of[edge.top, edge.key].add(edge.page)
+    body = usual([f.size for page in pages for f in page.fragments], 10.0)
     chosen: dict[int, _Edge] = {}
     levels: Counter[tuple[bool, int]] = Counter()
     for i, edge in enumerate(edges):
         number = any(_counts(cell.text, edge, offsets) for cell in edge.line.cells)
         alone = number and len(edge.line.cells) == 1
         repeated = len(pages_of[edge.top, edge.key]) >= least and edge.key != "#"
+        if repeated and "#" in edge.key and edge.line.size > LARGE * body:
+            repeated = False  # "Chapter 1", "Chapter 2"
         if alone or (repeated and (edge.isolated or edge.rank == 0)) or (number and edge.isolated and _short(edge)):
             chosen[i] = edge
             levels[edge.top, round(edge.line.base)] += 1
-    shared = {level for level, count in levels.items() if count >= least}
+    shared = {level for level, count in levels.items() if count >= least} | _outermost(edges, len(pages), body)
     for i, edge in enumerate(edges):
         if i not in chosen and edge.isolated:
             base = round(edge.line.base)
-            if any((edge.top, base + d) in shared for d in (-1, 0, 1)) and len(pages_of[edge.top, edge.key]) >= 2:
+            alike = len(pages_of[edge.top, edge.key]) >= 2 or edge.line.size < SMALL * body
+            if alike and any((edge.top, base + d) in shared for d in (-1, 0, 1)):
                 chosen[i] = edge
     # Furniture is outermost: a line between the page's edge and furniture belongs to it only if it was chosen too.
     for edge in chosen.values():
         target = found[edge.page].headers if edge.top else found[edge.page].footers
         target.update(cell.order for cell in edge.line.cells)
     return found
+
+
+def _outermost(edges: list[_Edge], pages: int, body: float) -> set[tuple[bool, int]]:
+    """Baselines on which half of the pages have their outermost line, alone and as plain as running titles are."""
+    levels = Counter(
+        (edge.top, round(edge.line.base))
+        for edge in edges
+        if edge.rank == 0 and edge.isolated and edge.line.size < SMALL * body and not edge.line.bold
+    )
+    return {level for level, count in levels.items() if count >= max(4, pages / 2)}
 
 
 def _edges(page: RawPage) -> list[_Edge]:

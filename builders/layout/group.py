@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from .lines import MATH, Box, Line, usual
 from .metrics import Metrics
-from .patterns import BULLET, CAPTION, FOOTNOTE, ITEM_NUMBER
+from .patterns import BULLET, CAPTION, DOTTED, FOOTNOTE, ITEM_NUMBER
 
 _MARGIN = 3.0
 """Points by which edges may differ and still be aligned."""
@@ -71,13 +71,13 @@ class Group:
         return 2.5 * sum(line.math for line in self.lines) > sum(len(line.text) for line in self.lines)
 
 
-def group_lines(lines: list[Line], metrics: Metrics, fixed: set[int]) -> list[Group]:
+def group_lines(lines: list[Line], metrics: Metrics, fixed: dict[int, int]) -> list[Group]:
     """Split the lines of a region where the distance, the style or the indentation says that a block begins.
 
     Args:
         lines: From top to bottom.
         metrics: Of the document.
-        fixed: ``id`` of lines known to be headings: they never share a group with a line that is not.
+        fixed: ``id`` of lines known to be headings -> a number; only lines with one number share a group.
     """
     if not lines:
         return []
@@ -96,9 +96,14 @@ def group_lines(lines: list[Line], metrics: Metrics, fixed: set[int]) -> list[Gr
         pitch = metrics.pitch_of(max(line.size, before.size))
         gap = (line.base - before.base) / pitch
         following = lines[i + 1] if i + 1 < len(lines) else None
-        other = (id(line) in fixed) != (id(before) in fixed)
-        if gap > 1.28 or gap < 0.3 or other or starts_item or _style_changes(before, line):
+        number = fixed.get(id(line))
+        other = number != fixed.get(id(before))
+        if number and not other:
+            new = False
+        elif gap > 1.28 or gap < 0.3 or other or starts_item or _style_changes(before, line):
             new = True
+        elif line.bold and before.bold and not metrics.bold and DOTTED.match(line.text):
+            new = True  # a heading right below another one
         elif item_at is not None:
             new = line.x0 < item_at - _MARGIN
         else:
@@ -129,7 +134,7 @@ def _is_item(line: Line) -> bool:
 def _style_changes(before: Line, line: Line) -> bool:
     if abs(before.size - line.size) > 0.07 * max(before.size, line.size):
         # A line of small fragments (formulas, superscripts) inside a paragraph is not a change of style.
-        return before.math == 0 and line.math == 0
+        return not any(4 * part.math >= len(part.text) for part in (before, line))
     return (before.bold != line.bold and not (before.style | line.style) & MATH) or (
         before.mono != line.mono and len(before.text) > 3 and len(line.text) > 3
     )

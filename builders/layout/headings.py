@@ -1,25 +1,36 @@
-"""Headings: entries of the outline found on their pages, or else lines that size, weight and numbering give away."""
+"""Headings: entries of the outline found on their pages; on scans, lines that size, weight and numbering give away."""
 
 from __future__ import annotations
 
 import re
-import unicodedata
+from collections.abc import Iterator
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 
 from .group import Group
 from .lines import Line
 from .metrics import Metrics
-from .patterns import BULLET, CAPTION, LEADER, heading_depth, without_number
+from .patterns import BULLET, CAPTION, CHAPTER_WORDS, LEADER, heading_depth, normalized, without_number
 
 MIN_OUTLINE = 3
 """Fewer outline entries found on their pages are no structure: the rules decide instead."""
 MAX_LENGTH = 160
-_NUMBER = re.compile(r"(?:chapter|kapitel|chapitre|section|part|appendix|глава)?[0-9]{1,8}|[a-z]|[ivx]{1,5}|第.{1,4}章")
+MAX_LINES = 5
+"""A title of the outline is looked for on so many lines at most."""
+ALIKE, MIN_ALIKE = 0.85, 8
+"""Titles with formulas or logos differ from their lines: so alike, and so many letters long, they are one."""
+_NUMBER = re.compile(
+    rf"(?:{CHAPTER_WORDS})?(?:[a-z]?[0-9]{{0,8}}[a-z]?|[ivxlc]{{1,7}}[0-9]{{0,6}}|[一二三四五六七八九十]{{1,3}})|第.{{1,4}}[章节節部篇]"
+)
 """What may stand before a title in the normalized text of its line."""
 _NUMBER_START = re.compile(rf"(?:{_NUMBER.pattern})")
+_NOTE = re.compile(r"\d{0,4}")
+"""What may stand after it: notes, citations, and numbers of headings that run from right to left."""
+_LABEL = re.compile(r"[^\W\d_]{3,14}\.?\s+[\dA-Z][\w.]{0,6}\)?\s*[:.–—-]\s+")
+"""A label of any kind before a title, as "Exercise 3: "."""
+_TITLE_NUMBER = re.compile(r"(?:[IVXLC]{1,7}|[A-Z]|\d{1,3}(?:\.\d{1,3})*)[.:]?\s+(?=\S)")
 _READABLE = re.compile(r"\A[^\\{}∂=^%_$|]*(?:[^\W\d_]{3}|[\u3400-\u9fff]{2})[^\\{}∂=^%_$|]*\Z")
 """On scans, where sizes are measured, formulas and code look large: a heading has a word and none of their signs."""
-_NOT_WORD = re.compile(r"[\W_]+")
 Outline = list[tuple[int, str, int, float | None]]
 
 
@@ -32,13 +43,6 @@ class Heading:
     lines: int = 1
 
 
-def normalized(text: str) -> str:
-    """Letters and digits of a text in one case, for comparison."""
-    if not text.isascii():
-        text = unicodedata.normalize("NFKC", text)
-    return _NOT_WORD.sub("", text.casefold())
-
-
 def outline_headings(outline: Outline, pages: list[list[list[Line]]]) -> dict[int, Heading]:
     """``id`` of first lines -> heading, for the entries whose title stands on their page or one beside it.
 
@@ -49,66 +53,120 @@ def outline_headings(outline: Outline, pages: list[list[list[Line]]]) -> dict[in
         pages: Regions of lines of every page.
     """
     found: dict[int, Heading] = {}
+    used: set[int] = set()
     keys: dict[int, list[_Keyed]] = {}
     for level, title, page, y in outline:
-        wanted = {normalized(title), normalized(without_number(title))} - {""}
-        for number in (page, page + 1, page - 1):
-            if not 0 <= number < len(pages) or not wanted:
-                continue
+        wanted = {
+            normalized(title),
+            normalized(without_number(title)),
+            normalized(_TITLE_NUMBER.sub("", title, count=1)),
+        }
+        wanted -= {""}
+        near = [number for number in (page, page + 1, page - 1) if 0 <= number < len(pages) and wanted]
+        for number in near:
             if number not in keys:
-                keys[number] = _keyed(pages[number])
-            match = _find(wanted, keys[number], found, y if number == page else None)
-            if match is not None:
-                line, count = match
-                found[id(line)] = Heading(max(1, level), "outline", count)
+                keys[number] = list(_keyed(pages[number]))
+        attempts = [(number, find) for find in (_find, _find_alike) for number in near]
+        for number, find in attempts:
+            match = find(wanted, keys[number], used, y if number == page else None)
+            if match:
+                found[id(match[0])] = Heading(max(1, level), "outline", len(match))
+                used.update(id(line) for line in match)
                 break
     return found if len(found) >= MIN_OUTLINE else {}
 
 
-_Keyed = tuple[Line, str, list[Line]]
-"""A line, its normalized text, and the lines that follow it in its region (at most two)."""
+@dataclass(frozen=True, slots=True)
+class _Keyed:
+    """Lines of a region from one on (at most ``MAX_LINES``) and their normalized texts; ``bare``: without a label."""
+
+    lines: list[Line]
+    keys: list[str]
+    bare: str
 
 
-def _keyed(regions: list[list[Line]]) -> list[_Keyed]:
-    return [
-        (line, normalized(line.text), lines[i + 1 : i + 3])
-        for lines in regions
-        for i, line in enumerate(lines)
-        if not LEADER.search(line.text)
-    ]
+def _keyed(regions: list[list[Line]]) -> Iterator[_Keyed]:
+    for lines in regions:
+        keys = [normalized(line.text) for line in lines]
+        for i, line in enumerate(lines):
+            if keys[i] and not LEADER.search(line.text):
+                label = None if CAPTION.match(line.text) else _LABEL.match(line.text)
+                bare = normalized(line.text[label.end() :]) if label else keys[i]
+                yield _Keyed(lines[i : i + MAX_LINES], keys[i : i + MAX_LINES], bare)
 
 
-def _find(wanted: set[str], lines: list[_Keyed], used: dict[int, Heading], y: float | None) -> tuple[Line, int] | None:
-    """The lines (at most three) whose text is a wanted title: the largest, the one nearest to ``y`` among equals."""
-    best: tuple[float, Line, int] | None = None
-    for line, key, following in lines:
-        if not key or id(line) in used:
+def _find(wanted: set[str], starts: list[_Keyed], used: set[int], y: float | None) -> list[Line]:
+    """The lines whose text is a wanted title: the largest, the one nearest to ``y`` among equals."""
+    best: tuple[float, list[Line]] | None = None
+    for start in starts:
+        count = _lines_of(wanted, start)
+        lines = start.lines[:count]
+        if not count or any(id(line) in used for line in lines):
             continue
-        count = 1
-        for other in following:
-            if _is_one(key, wanted) or not any(title.startswith(_unnumbered(key, title)) for title in wanted):
-                break
-            key += normalized(other.text)
-            count += 1
-        if _is_one(key, wanted):
-            distance = -line.size + (0.01 * abs(line.y0 - y) if y is not None else 0.0)
-            if best is None or distance < best[0]:
-                best = (distance, line, count)
-    return (best[1], best[2]) if best else None
+        distance = -max(line.size for line in lines) + (0.01 * abs(lines[0].y0 - y) if y is not None else 0.0)
+        if best is None or distance < best[0]:
+            best = (distance, lines)
+    return best[1] if best else []
 
 
-def _is_one(key: str, wanted: set[str]) -> bool:
-    """Whether a line's text is a title, give or take the number before it."""
-    return key in wanted or any(key.endswith(title) and _NUMBER.fullmatch(key[: -len(title)]) for title in wanted)
+def _lines_of(wanted: set[str], start: _Keyed) -> int:
+    """How many lines from the start are a wanted title; 0 if they are none."""
+    if start.bare in wanted:
+        return 1
+    key = ""
+    for count, more in enumerate(start.keys, 1):
+        key += more
+        if any(_is_one(key, title) for title in wanted):
+            return count
+        if not any(title.startswith(_unnumbered(key, title)) for title in wanted):
+            return 0
+    return 0
+
+
+def _is_one(key: str, title: str) -> bool:
+    """Whether a line's text is a title, give or take the number before it and a note after it."""
+    at = key.find(title)
+    if at < 0:
+        return False
+    rest = key[at + len(title) :]
+    return bool(_NUMBER.fullmatch(key[:at]) and (not rest or (len(title) > 3 and _NOTE.fullmatch(rest))))
 
 
 def _unnumbered(key: str, title: str) -> str:
-    """The line's text from where the title may begin."""
-    return key if title.startswith(key) else _NUMBER_START.sub("", key) or "\0"
+    """The lines' text from where the title may begin; "" if it is a number alone."""
+    if title.startswith(key) or _NUMBER.fullmatch(key):
+        return key if title.startswith(key) else ""
+    return _NUMBER_START.sub("", key, count=1) or "\0"
+
+
+def _find_alike(wanted: set[str], starts: list[_Keyed], used: set[int], y: float | None) -> list[Line]:
+    """The lines whose text is most like a wanted title, ``ALIKE`` at least; arguments as of ``_find``."""
+    best: tuple[float, list[Line]] | None = None
+    for title in sorted(wanted):
+        if len(title) < MIN_ALIKE:
+            continue
+        matcher = SequenceMatcher(None, "", title, autojunk=False)
+        for start in starts:
+            key = ""
+            for count, more in enumerate(start.keys, 1):
+                key += more
+                bare = _NUMBER_START.sub("", key, count=1) if len(key) > len(title) else key
+                if len(bare) < 0.8 * len(title):
+                    continue
+                if len(bare) > 1.25 * len(title):
+                    break
+                matcher.set_seq1(bare)
+                if matcher.real_quick_ratio() < ALIKE or matcher.quick_ratio() < ALIKE:
+                    continue
+                likeness = matcher.ratio()
+                lines = start.lines[:count]
+                if likeness >= max(ALIKE, best[0] if best else 0.0) and not any(id(line) in used for line in lines):
+                    best = (likeness, lines)
+    return best[1] if best else []
 
 
 def looks_like_heading(group: Group, metrics: Metrics) -> bool:
-    """Whether a group of lines is a heading by its looks."""
+    """Whether a group of lines of a scan is a heading by its looks and by what the layout model says."""
     if len(group.lines) > 3 or group.mono or group.math:
         return False
     text = group.text.strip()
@@ -122,16 +180,15 @@ def looks_like_heading(group: Group, metrics: Metrics) -> bool:
         or any(len(line.cells) > 2 for line in group.lines)
     ):
         return False
-    if group.scanned and not (_READABLE.search(text) and (group.titled or (group.gap > 1.3 and not text[0].islower()))):
+    if not (_READABLE.search(text) and (group.titled or (group.gap > 1.3 and not text[0].islower()))):
         return False
     larger = group.size / metrics.size
-    numbered = heading_depth(text) > 0
     if larger >= 1.15 or (group.titled and larger >= 0.86):
         return True
-    bold = group.bold and not metrics.bold
+    numbered = heading_depth(text) > 0
     apart = group.gap > 1.2
-    if bold and larger >= 0.97:
-        return numbered or (apart and text[-1] not in ":" and text[0].isupper())
+    if group.bold and not metrics.bold and larger >= 0.97:
+        return numbered or (apart and text[-1] != ":" and text[0].isupper())
     return numbered and larger >= 1.05 and apart
 
 

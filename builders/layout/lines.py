@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass, field
 from statistics import median_low
 from typing import Any
@@ -24,6 +25,12 @@ _MATH = re.compile(
 )
 _SUPERSCRIPTS = str.maketrans("0123456789+-−()", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁽⁾")
 _SUPERSCRIPT = re.compile(r"[0-9+\-−()]+\Z")
+_ACCENTS = {
+    "´": "\u0301", "`": "\u0300", "¨": "\u0308", "ˆ": "\u0302", "˜": "\u0303", "ˇ": "\u030c", "˚": "\u030a",
+    "¯": "\u0304", "˘": "\u0306", "˝": "\u030b", "˙": "\u0307",
+}  # fmt: skip
+"""Accents that stand before their letter -> the combining ones that stand after it."""
+_ACCENTED = re.compile(r"([´¨ˆ˜ˇ˚¯˘˝˙]|(?<=[^\W\d_])`)([^\W\d_])")
 _LEADER = re.compile(r"(?:\. ?){3,}")
 _SPACES = re.compile(r"\s{2,}|[\t\n\r\f\v\xa0]")
 BOLD, ITALIC, MONO, MATH = 1, 2, 4, 8
@@ -251,6 +258,8 @@ def _fragment(
     if first is None or last is None:
         return None
     text = "".join(texts).strip()
+    if not text.isascii():
+        text = _ACCENTED.sub(_composed, text)
     if not text.isascii() or "  " in text or not text.isprintable():
         if not math:  # large delimiters and the like have no code of their own in mathematical fonts
             page.bad += _undecodable(text)
@@ -279,6 +288,14 @@ def _fragment(
     return Fragment(
         x0, base - ASCENT * size, x1, base + DESCENT * size, base, size, text, flags, font, math, order, group
     )
+
+
+def _composed(match: re.Match[str]) -> str:
+    """An accent and a letter, which old fonts set one over the other, as one letter if there is one."""
+    accent, letter = match.groups()
+    letter = "i" if letter == "ı" else letter
+    whole = unicodedata.normalize("NFC", letter + _ACCENTS[accent])
+    return whole if len(whole) == 1 else match.group()
 
 
 def _undecodable(text: str) -> int:

@@ -9,6 +9,10 @@ from .lines import Fragment, usual
 MIN_GUTTER = 0.9
 """Least width of a gutter, in font sizes."""
 MAX_DEPTH = 6
+_LOOK_BACK = 8
+"""Rows at the end of a run without columns that may belong to columns below."""
+_TRIES, _APART = 4, 1.6
+"""So often is a run that holds no columns cut at its widest gap between rows, this many usual gaps wide."""
 _UP, _DOWN = 0.7, 0.12
 """Part of a line above and below its baseline that counts when rows are set apart, in font sizes."""
 
@@ -42,11 +46,19 @@ def _cut(fragments: list[Fragment], depth: int, ordered: bool) -> list[list[Frag
     start = 0
     while start < len(rows):
         end, gutters = _run(rows, start, left, right, gutter_width)
-        first, last = rows[start][0], rows[end - 1][1]
-        part = fragments[first:last]
-        split = _split(part, gutters, ordered) if gutters and len(part) >= 4 else None
+        whole, split = end, None
+        for _ in range(_TRIES):
+            part = fragments[rows[start][0] : rows[end - 1][1]]
+            split = _split(part, gutters, ordered) if gutters and len(part) >= 4 else None
+            apart = _widest_gap(rows, fragments, start, end) if gutters and split is None else None
+            if apart is None:
+                break
+            end = apart  # a table above columns, or below them, that shares their gutter
         if split is None:
-            single += part
+            # Its last rows may share a narrower gutter with those below, as the first lines of two columns do.
+            later = range(max(start + 1, end - _LOOK_BACK), end) if end == whole else ()
+            end = next((r for r in later if _run(rows, r, left, right, gutter_width)[0] > end), end)
+            single += fragments[rows[start][0] : rows[end - 1][1]]
         else:
             before, one, two, after = split
             single += before
@@ -117,6 +129,15 @@ def _run(
         free = narrowed
         end += 1
     return end, _inner(free, left, right)
+
+
+def _widest_gap(rows: list[_Row], fragments: list[Fragment], start: int, end: int) -> int | None:
+    """The row of a run above which most is free; None if rows are evenly spaced."""
+    tops = [fragments[row[0]].base for row in rows[start:end]]
+    gaps = [below - above for above, below in pairwise(tops)]
+    if len(gaps) < 3 or max(gaps) < _APART * usual(gaps, 0.0):
+        return None
+    return start + 1 + gaps.index(max(gaps))
 
 
 def _inner(free: list[tuple[float, float]], left: float, right: float) -> list[tuple[float, float]]:

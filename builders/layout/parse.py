@@ -11,24 +11,29 @@ from ..blocks import Block, Document, Page
 from ..language import guess_language
 from ..pdf import PdfFile, open_pdf
 from ..recipe import Parse
+from . import PARSER
+from .contents import Contents, is_contents_title, read_contents
 from .furniture import Furniture, find_furniture
 from .group import Group, group_lines
+from .heading_rules import find_headings
 from .headings import Heading, looks_like_heading, outline_headings, rank_levels
 from .kinds import classify, make_block, merge_lists
+from .line_numbers import remove_line_numbers
 from .lines import FontStyles, Fragment, Line, RawPage, make_lines, read_page, restore_box
 from .metrics import Metrics, measure
 from .order import reading_order
-from .patterns import CONTENTS_TITLE, INDEX_LINE, INDEX_TITLE, LEADER, REFERENCES_TITLE, without_number
+from .patterns import INDEX_LINE, INDEX_TITLE, LEADER, REFERENCES_TITLE, heading_depth, without_number
 from .scanned import add_furniture, looks_titled, scanned_page, set_styles, titled_lines, unskewed_box
 from .sections import build_sections
 from .status import page_status
 from .tables import find_tables, is_table_caption, table_rows
 from .text import Words, clean
 
-PARSER = "text-layer/1"
 MIN_FIGURE = 0.02
 """Images below this part of the page's area are ornaments."""
 LANGUAGE_CHARACTERS = 20_000
+MAX_NUMBERED = 4
+"""A heading of so many lines is not joined to the number above it."""
 TITLE_PAGES, MIN_TITLE = 2, 1.35
 """The title stands on one of the first pages, this many times larger than the body."""
 
@@ -62,6 +67,7 @@ def parse_document(pdf: PdfFile, doc_id: str, settings: Parse, ocr: dict[str, An
     raws = [read_page(number, pdf.text_dict(number), fonts) for number in range(pdf.num_pages)]
     statuses = [page_status(raw, settings.hidden_text) for raw in raws]
     engine = _take_scanned(raws, statuses, ocr) if ocr else ""
+    remove_line_numbers(raws)
     furniture = find_furniture(raws)
     add_furniture(raws, furniture)
     regions = [_regions(raw, own) for raw, own in zip(raws, furniture, strict=True)]
@@ -76,8 +82,9 @@ def parse_document(pdf: PdfFile, doc_id: str, settings: Parse, ocr: dict[str, An
         pages[-1].role = _role(own)
         groups = _groups(raw, own, metrics, outlined, settings)
         grouped.append(groups)
-    title = _mark_title(grouped, metrics, outlined)
-    _mark_headings(pages, grouped, metrics, by_rules=not outlined)
+    title = _mark_title(grouped, metrics)
+    if not outlined:
+        _mark_headings(pages, grouped, metrics, read_contents(regions))
     for page, raw, groups, running in zip(pages, raws, grouped, furniture, strict=True):
         for group in groups:
             classify(group, raw, metrics)
@@ -86,8 +93,9 @@ def parse_document(pdf: PdfFile, doc_id: str, settings: Parse, ocr: dict[str, An
         footers = [_furniture(raw, running.footers, "footer")]
         page.blocks = [b for part in (headers, body, _figures(raw), footers) for b in part if b is not None]
         if raw.scanned:
+            reader = ocr["pages"][raw.number][1].get("engine", engine) if ocr else engine
             for block in page.blocks:
-                block.box, block.source = unskewed_box(block.box, raw), f"ocr:{engine}"
+                block.box, block.source = unskewed_box(block.box, raw), f"ocr:{reader}"
     _spread_roles(pages)
     sample = _language_sample(pages)
     document_title = pdf.metadata.get("title", "") or title
@@ -102,7 +110,8 @@ def _take_scanned(raws: list[RawPage], statuses: list[tuple[str, str]], ocr: dic
             statuses[number] = "needs_ocr", f"{reason}; not read: {record['error']}"
             continue
         raws[number] = scanned_page(number, raws[number].width, raws[number].height, record)
-        statuses[number] = "ocr", reason
+        other = f"; read by {record['engine']}: {record['doubt']}" if "engine" in record else ""
+        statuses[number] = "ocr", reason + other
     set_styles(raws)
     return str(ocr["engine"])
 
@@ -123,12 +132,12 @@ def _groups(
     titled = titled_lines(raw, regions)
     groups: list[Group] = []
     for lines in regions:
-        fixed = {id(line) for line in lines if id(line) in titled}
+        fixed = {id(line): 0 for line in lines if id(line) in titled}
         for i, line in enumerate(lines):
             heading = outlined.get(id(line))
             if heading is not None:
-                fixed.update(id(part) for part in lines[i : i + heading.lines])
-        tables = find_tables(lines, raw.rules, captions) if settings.tables and not raw.plain else []
+                fixed.update((id(part), i + 1) for part in lines[i : i + heading.lines])
+        tables = find_tables(lines, raw.rules, captions, fixed) if settings.tables and not raw.plain else []
         at = 0
         for first, last in [*tables, (len(lines), len(lines))]:
             groups += group_lines(lines[at:first], metrics, fixed)
@@ -138,7 +147,7 @@ def _groups(
             at = last
     for group in groups:
         heading = outlined.get(id(group.lines[0]))
-        if heading is not None and not group.kind and len(group.lines) <= heading.lines + 1:
+        if heading is not None and not group.kind and len(group.lines) == heading.lines:
             group.kind, group.level, group.source = "heading", heading.level, heading.source
         group.scanned = raw.scanned
         group.titled = bool(titled) and looks_titled(group, titled)
@@ -153,9 +162,9 @@ def _role(regions: list[list[Line]]) -> str:
     leaders = sum(1 for line in lines if LEADER.search(line.text))
     if leaders >= 4 and 3 * leaders >= len(lines):
         return "contents"
-    top = [without_number(line.text).strip() for line in lines[:3]]
-    if any(CONTENTS_TITLE.match(text) for text in top):
+    if any(is_contents_title(line.text) for line in lines[:3]):
         return "contents"
+    top = [without_number(line.text).strip() for line in lines[:3]]
     entries = sum(1 for line in lines if INDEX_LINE.search(line.text))
     if entries >= 10 and 2 * entries >= len(lines) and any(INDEX_TITLE.match(text) for text in top):
         return "index"
@@ -182,8 +191,9 @@ def _spread_roles(pages: list[Page]) -> None:
                 level = 0
 
 
-def _mark_title(grouped: list[list[Group]], metrics: Metrics, outlined: dict[int, Heading]) -> str:
+def _mark_title(grouped: list[list[Group]], metrics: Metrics) -> str:
     """Mark the largest group of the first pages as the title, if it is large enough. Returns its text."""
+    styles = Counter(style for groups in grouped for style in {_title_style(group) for group in groups})
     candidates = [
         group
         for groups in grouped[:TITLE_PAGES]
@@ -191,26 +201,44 @@ def _mark_title(grouped: list[list[Group]], metrics: Metrics, outlined: dict[int
         if not group.kind and len(group.lines) <= 4 and sum(map(str.isalpha, group.text)) >= 3
     ]
     best = max(candidates, key=lambda group: group.size, default=None)
-    if best is None or best.size < MIN_TITLE * metrics.size:
-        return ""
+    if best is None or best.size < MIN_TITLE * metrics.size or styles[_title_style(best)] > TITLE_PAGES:
+        return ""  # what many pages have is the style of chapters
     best.kind = "title"
     return clean(best.text)
 
 
-def _mark_headings(pages: list[Page], grouped: list[list[Group]], metrics: Metrics, by_rules: bool) -> None:
+def _title_style(group: Group) -> tuple[int, bool]:
+    return round(2 * group.size), group.bold
+
+
+def _mark_headings(pages: list[Page], grouped: list[list[Group]], metrics: Metrics, contents: Contents) -> None:
     """Without an outline: groups that look like headings become headings, with levels by number or style."""
-    if not by_rules:
-        return
-    found: list[tuple[Group, int]] = []
-    for page, groups in zip(pages, grouped, strict=True):
-        if page.role == "body":
-            found += [(g, page.number) for g in groups if not g.kind and looks_like_heading(g, metrics)]
+    found = find_headings(grouped, [page.role for page in pages], metrics, contents)
+    scanned = [
+        (group, page.number)
+        for page, groups in zip(pages, grouped, strict=True)
+        for group in groups
+        if page.role == "body" and group.scanned and not group.kind and looks_like_heading(group, metrics)
+    ]
     # What comes back on many pages is a label of a form or a slide's furniture, not a section.
-    counts = Counter(group.text for group, _ in found)
-    kept = [(group, number) for group, number in found if counts[group.text] <= max(2, len(pages) // 10)]
-    for group, _ in kept:
+    counts = Counter(group.text for group, _ in scanned)
+    found += [(group, number) for group, number in scanned if counts[group.text] <= max(2, len(pages) // 10)]
+    for group, _ in found:
         group.kind = "heading"
-    rank_levels(kept)
+    for groups in grouped:
+        _join_numbers(groups)
+    rank_levels([(group, number) for group, number in found if group.lines])
+
+
+def _join_numbers(groups: list[Group]) -> None:
+    """A heading that is but a number, as "Chapter 3", and the heading right below it become one."""
+    for i in range(len(groups) - 1, 0, -1):
+        above, below = groups[i - 1], groups[i]
+        alone = above.kind == below.kind == "heading" and not above.last and not without_number(above.text).strip()
+        if alone and heading_depth(above.text) and not heading_depth(below.text) and len(below.lines) < MAX_NUMBERED:
+            above.lines, above.last = above.lines + below.lines, below.last
+            below.lines = []
+            del groups[i]
 
 
 def _furniture(raw: RawPage, orders: set[int], kind: str) -> Block | None:

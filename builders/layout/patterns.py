@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
 BULLET = re.compile(r"(?:[•◦▪▫■□●○‣⁃∙·◆◇►▶▸➢➤✓✔❖»∗\uf0b7\uf0a7]\s*|[-–—*]\s+)(?=\S)")
 ITEM_NUMBER = re.compile(
@@ -24,9 +25,10 @@ CAPTION = re.compile(
 
 _CHAPTER = (
     "chapter|part|section|appendix|annex|lecture|unit|module|kapitel|teil|abschnitt|anhang|chapitre|partie|annexe|"
-    "capítulo|capitolo|parte|sección|sezione|apéndice|appendice|anexo|hoofdstuk|deel|bijlage|глава|раздел|часть|"
+    "capítulo|capitolo|apêndice|parte|sección|sezione|apéndice|appendice|anexo|hoofdstuk|deel|bijlage|глава|раздел|часть|"
     "приложение|rozdział|kapitola"
 )
+CHAPTER_WORDS = _CHAPTER
 _CJK_NUMBER = "[0-9一二三四五六七八九十百]"
 NUMBERED = re.compile(
     rf"(?:(?P<word>{_CHAPTER})\s+(?P<ordinal>\d{{1,2}}|[A-Z]|[IVX]{{1,5}})\b[.:]?"
@@ -38,6 +40,8 @@ NUMBERED = re.compile(
     re.IGNORECASE,
 )
 
+DOTTED = re.compile(r"(?:\d{1,2}|[A-Z])(?:\.\d{1,3}){1,4}\.?\s+[^\W\d_]")
+"""A number of two parts or more before a title."""
 CONTENTS_TITLE = re.compile(
     r"(?:table of |list of )?(?:contents?|figures|tables|listings|algorithms)\Z|brief contents|overview of contents"
     r"|inhalt(?:sverzeichnis|sübersicht)?\Z|(?:abbildungs|tabellen)verzeichnis|verzeichnis der"
@@ -60,6 +64,22 @@ REFERENCES_TITLE = re.compile(
     r"|参\s*考\s*文\s*献\Z|参考资料\Z|參考文獻\Z",
     re.IGNORECASE,
 )
+SECTION_TITLE = re.compile(
+    r"abstracts?\Z|(?:executive )?summary\Z|introduction\Z|background\Z|related works?\Z|methods?\Z|methodology\Z"
+    r"|(?:materials and methods|experiments?|evaluation|results?|discussion|results and discussions?)\Z"
+    r"|(?:conclusions?|concluding remarks|outlook|future work|limitations|overview|preface|foreword)\Z"
+    r"|acknowledge?ments?\Z|appendi(?:x|ces)\Z|glossary\Z|nomenclature\Z|notations?\Z|(?:list of )?abbreviations\Z"
+    r"|(?:list of )?symbols\Z|acronyms\Z|dedication\Z|declaration\Z|change (?:history|log)\Z|curriculum vitae\Z"
+    r"|zusammenfassung\Z|kurzfassung\Z|einleitung\Z|einführung\Z|fazit\Z|schluss\Z|anhang\Z|danksagung\Z"
+    r"|vorwort\Z|glossar\Z|abkürzungsverzeichnis\Z|symbolverzeichnis\Z|eidesstattliche erklärung\Z|lebenslauf\Z"
+    r"|résumé\Z|remerciements\Z|annexes?\Z|avant-propos\Z|resumen\Z|introducción\Z|conclusion(?:es|i)\Z"
+    r"|agradecimientos\Z|apéndices?\Z|resumo\Z|introdução\Z|conclusão\Z|agradecimentos\Z|anexos?\Z|apêndices?\Z"
+    r"|introduzione\Z|ringraziamenti\Z|appendic[ei]\Z|samenvatting\Z|inleiding\Z|conclusie\Z|dankwoord\Z|bijlagen?\Z"
+    r"|введение\Z|заключение\Z|аннотация\Z|приложени[ея]\Z|реферат\Z|выводы\Z|благодарности\Z"
+    r"|摘\s*要\Z|中文摘要\Z|英文摘要\Z|前\s*言\Z|引\s*言\Z|绪\s*论\Z|结\s*论\Z|结\s*语\Z|致\s*谢\Z|谢\s*辞\Z|附\s*录\Z|概\s*要\Z|はじめに\Z",
+    re.IGNORECASE,
+)
+"""Titles that sections of any document bear."""
 LEADER = re.compile(
     r"(?:[.·…‥․]\s?){4,}\s*(\d{1,4}|[ivxlc]{1,7}|[A-Z]-?\d{1,3}|\d{1,3}[-–.]\d{1,3})?\s*\Z", re.IGNORECASE
 )
@@ -67,6 +87,7 @@ TRAILING_NUMBER = re.compile(r"\S\s+(\d{1,4}|[ivxlc]{1,6})\Z")
 INDEX_LINE = re.compile(
     r"\S(?:,|\s)\s*\d{1,4}(?:\s?[-–]\s?\d{1,4}|ff?\.?|n)?(?:,\s*\d{1,4}(?:\s?[-–]\s?\d{1,4}|ff?\.?|n)?)*,?\Z"
 )
+_NOT_WORD = re.compile(r"[\W_]+")
 _NUMBER_PREFIX = re.compile(r"[\s.:、)–-]+")
 
 
@@ -89,3 +110,22 @@ def without_number(text: str) -> str:
     if match is None:
         return text
     return _NUMBER_PREFIX.sub("", text[match.end() :], count=1) if match.end() < len(text) else ""
+
+
+def heading_number(text: str) -> tuple[int, ...]:
+    """The number before a title: "2.1 Title" gives (2, 1), "A.2" (1001, 2), numbers of other kinds (0,), none ()."""
+    match = NUMBERED.match(text)
+    if match is None:
+        return ()
+    value = match.group("number") or match.group("sign") or match.group("ordinal") or match.group("letter") or ""
+    return tuple(
+        int(part) if part.isdecimal() else 1000 + ord(part.upper()) - ord("A") + 1 if len(part) == 1 else 0
+        for part in value.split(".")
+    )
+
+
+def normalized(text: str) -> str:
+    """Letters and digits of a text in one case, for comparison."""
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text)
+    return _NOT_WORD.sub("", text.casefold())

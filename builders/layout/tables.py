@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 from .lines import Box, Line
 from .patterns import CAPTION, LEADER
 
@@ -12,18 +14,21 @@ NEAR = 45.0
 """Points between a table and the caption that vouches for it."""
 
 
-def find_tables(lines: list[Line], rules: list[Box], captions: list[Line]) -> list[tuple[int, int]]:
+def find_tables(
+    lines: list[Line], rules: list[Box], captions: list[Line], headings: Container[int] = ()
+) -> list[tuple[int, int]]:
     """Runs ``(first, last + 1)`` of lines of one region that are the rows of a table, its header row first.
 
     Args:
         lines: From top to bottom.
         rules: Horizontal rules of the page.
         captions: Lines of the page that begin with a table's label.
+        headings: ``id`` of lines known to be headings, which no table holds.
     """
     found = []
     i = 0
     while i < len(lines):
-        end = _run(lines, i)
+        end = _run(lines, i, headings)
         if end - i >= MIN_ROWS and _vouched(lines[i:end], rules, captions):
             found.append((i, end))
             i = end
@@ -37,17 +42,17 @@ def table_rows(lines: list[Line]) -> list[list[str]]:
     return [[" ".join(cell.text.split()) for cell in line.cells] for line in lines]
 
 
-def _run(lines: list[Line], start: int) -> int:
+def _run(lines: list[Line], start: int, headings: Container[int]) -> int:
     """End of the longest run from ``start`` with the same number of aligned cells, evenly spaced."""
     columns = len(lines[start].cells)
-    if columns < MIN_COLUMNS or LEADER.search(lines[start].text):
+    if columns < MIN_COLUMNS or LEADER.search(lines[start].text) or id(lines[start]) in headings:
         return start
     left = [cell.x0 for cell in lines[start].cells]  # how far each column reaches in the rows so far
     right = [cell.x1 for cell in lines[start].cells]
     end = start + 1
     while end < len(lines):
         line, before = lines[end], lines[end - 1]
-        if len(line.cells) != columns or line.base - before.base > 3.2 * line.size:
+        if len(line.cells) != columns or id(line) in headings or line.base - before.base > 3.2 * line.size:
             break
         if not _aligned(before, line, left, right) or LEADER.search(line.text):
             break

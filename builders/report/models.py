@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from mmprolong_data.errors import MMProLongError
-from mmprolong_data.llm.summary import Summary, read_summary
+from mmprolong_data.llm.summary import Summary
+from mmprolong_data.manifest import Manifest
 
+from ..qa.openai.ledgers import read_costs
 from ..qa.openai.tally import Tally, read_tally, rejected_examples
+
+VERDICT_CHARACTERS = 400
 
 CHECKS = {
     "reply": "the model gave no usable reply",
@@ -30,14 +35,16 @@ CHECKS = {
 """Check -> why it refuses a question."""
 
 
-def model_questions(root: Path) -> dict[str, Any] | None:
-    """What the template shows; None where no model was asked, or the work folder is gone."""
+def model_questions(root: Path, manifest: Manifest) -> dict[str, Any] | None:
+    """What the template shows; None where no model was asked. Costs are known only where the work folder still is."""
     work = root / ".work"
     tally = read_tally(work)
     if not tally.slices:
+        tally = _published(manifest)
+    if not tally.slices:
         return None
     try:
-        summary = read_summary(work / "llm.sqlite")
+        summary = read_costs(work).summary
     except MMProLongError:
         summary = Summary()
     accepted = tally.accepted.total()
@@ -52,7 +59,44 @@ def model_questions(root: Path) -> dict[str, Any] | None:
         "price": price,
         "attempts": summary.attempts,
         "examples": rejected_examples(work),
+        "tasks": manifest.models.get("tasks", []),
     }
+
+
+def verdicts(models: Any) -> list[str]:
+    """What models said of one sample, in words; from the ``models`` of its ``verification``, whoever wrote it."""
+    lines = []
+    for check, said in models.items() if isinstance(models, dict) else ():
+        if not isinstance(said, dict):
+            continue
+        if said.get("original"):
+            words = f"reworded from “{said['original']}”"
+        elif "kept" in said:
+            words = f"keeps its own words: {said['kept']}"
+        elif isinstance(said.get("votes"), list):
+            words = f"{said['votes'].count(True)} of {len(said['votes'])} answers from the evidence pages are right"
+        elif isinstance(said.get("windows"), list):
+            number = len(said["windows"])
+            words = f"no other answer in {number} window{'' if number == 1 else 's'}"
+        elif said.get("reason"):
+            words = str(said["reason"])
+        else:
+            words = f"“{said['answer']}”" if said.get("answer") else "no answer"
+        lines.append(f"{check} ({said.get('model', '?')}): {words}"[:VERDICT_CHARACTERS])
+    return lines
+
+
+def _published(manifest: Manifest) -> Tally:
+    """What the manifest says of it: all that is left of a dataset that was moved or downloaded."""
+    tally = Tally()
+    for config, counts in manifest.models.get("candidates", {}).items():
+        tally.slices = 1
+        tally.accepted[config] = counts["accepted"]
+        refused = counts["made"] - counts["accepted"]
+        known = {check: n for check, n in manifest.rejected.get(config, {}).items() if n}
+        if refused > 0:  # of questions that were only reworded, the checks by rule are none of the model's
+            tally.failed[config] = Counter(known if sum(known.values()) == refused else {"paraphrase": refused})
+    return tally
 
 
 def _configs(tally: Tally) -> list[tuple[str, int, int]]:

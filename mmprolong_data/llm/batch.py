@@ -257,4 +257,4 @@ class BatchSender:
             raise AttemptFailed(0, failure) from None
 
     def _api(self, where: tuple[str, str]) -> BatchApi:
-        return BatchApi(self._connections.to(*where), self._settings, self._ledger.name)
+        return BatchApi(self._connections.to(*where), self._settings, self._ledger.name, self._ledger.names())

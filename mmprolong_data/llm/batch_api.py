@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -33,12 +33,13 @@ class Outcome:
 
 
 class BatchApi:
-    """Batches at one endpoint."""
+    """Batches at one endpoint, of the ledger named ``ledger``; ``ours`` are all names that its batches may bear."""
 
-    def __init__(self, connection: AsyncOpenAI, settings: LLM, ledger: str) -> None:
+    def __init__(self, connection: AsyncOpenAI, settings: LLM, ledger: str, ours: Collection[str] = ()) -> None:
         self._connection = connection
         self._settings = settings
         self._ledger = ledger
+        self._ours = {ledger, *ours}
 
     async def upload(self, name: str, data: bytes) -> str:
         """Upload a batch's requests. Returns the file's id."""
@@ -94,7 +95,7 @@ class BatchApi:
         found: dict[str, str] = {}
         async for batch in self._connection.batches.list(limit=100):
             metadata: dict[str, Any] = dict(batch.metadata or {})
-            if metadata.get("ledger") == self._ledger and METADATA in metadata:
+            if metadata.get("ledger") in self._ours and METADATA in metadata:
                 found[metadata[METADATA]] = batch.id
         return found
 

@@ -60,10 +60,16 @@ class Budget:
                 if self._reached or not self._holders:
                     self._reached = True  # one stop: cheaper requests must not trickle on
                     self._changed.notify_all()
+                    remedy = "run the same command again to go on with as much again"
+                    if amount > self.most:  # the same command would stop here for ever
+                        remedy = (
+                            f"one request alone may cost that much: raise --max-cost above {amount:.4f}, or"
+                            " make requests smaller (qa.max_tokens, segments.pages, qa.image_dpi; another build)"
+                        )
                     raise BudgetReached(
                         f"Stopped at --max-cost: {self.spent:.4f} of {self.most:g} US dollars spent in this run, and"
                         f" the next request may cost {amount:.4f}. Everything paid for is kept."
-                        " Remedy: run the same command again to go on with as much again"
+                        f" Remedy: {remedy}"
                     )
                 await self._changed.wait()
 

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import sqlite3
 import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from ..errors import MMProLongError
+from .ledger_file import SCHEMA_VERSION, UPGRADES, LedgerFile, check_version, connect, lock_ledger
 from .types import Endpoint, Request, Usage
 
-SCHEMA_VERSION = 2
-_UPGRADES = {"1": ("alter table calls add column served text not null default ''",)}
-"""Version -> what makes it the next one."""
-
+TAKEN_IN = "taken in"
+"""Value in ``meta`` of the names of ledgers whose content was taken in (``merge.take_in``)."""
 IN_FLIGHT = "in_flight"
 LOST = "lost"
 """Outcome of an attempt that was under way when its process was killed: it may have been paid, its reply is gone."""
@@ -74,18 +71,22 @@ class Ledger:
     nor is any API key.
 
     Args:
-        path: Created with its folder if need be.
+        file: Created with its folder if need be.
 
     Raises:
-        MMProLongError: Another process uses it, or it is no ledger of this version.
+        LedgerInUse: Another process uses it.
+        MMProLongError: It is no ledger of this version.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, file: Path | LedgerFile) -> None:
+        file = file if isinstance(file, LedgerFile) else LedgerFile(file)
+        path, before = file.path, file.before
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = _lock(path)
+        self._lock = lock_ledger(path)
+        self._before: sqlite3.Connection | None = None
         try:
-            self._db = connect(path)
+            self._db = connect(path, alone=file.alone)
             with self._db:
                 self._db.execute("begin immediate")
                 if not self._db.execute("select 1 from sqlite_master where name = 'meta'").fetchone():
@@ -96,6 +97,9 @@ class Ledger:
                 self._upgrade()
             check_version(self._db, path)
             self.name = str(self._db.execute("select value from meta where name = 'name'").fetchone()[0])
+            if before is not None and before.is_file():
+                self._before = connect(before, read_only=True, settled=True)
+                check_version(self._before, before)
             # Attempts of a batch go on at the server, whatever happens to the process.
             self._db.execute(
                 f"update attempts set outcome = '{LOST}', ended = ? where outcome = '{IN_FLIGHT}' and batch = ''",
@@ -111,8 +115,22 @@ class Ledger:
 
     def find(self, key: str) -> StoredCall | None:
         """The stored call, or None if it has to be asked."""
-        row = self._db.execute("select status, text, detail, served from calls where key = ?", (key,)).fetchone()
-        return StoredCall(*row) if row else None
+        for db in (self._db, self._before):
+            if db is not None:
+                row = db.execute("select status, text, detail, served from calls where key = ?", (key,)).fetchone()
+                if row:
+                    return StoredCall(*row)
+        return None
+
+    def names(self) -> set[str]:
+        """Its own name, and those of the ledgers that it has taken in."""
+        rows = self._db.execute("select name from meta where value = ?", (TAKEN_IN,)).fetchall()
+        return {self.name, *(str(name) for (name,) in rows)}
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """To look at; writing is for the methods here."""
+        return self._db
 
     def begin(self, request: Request, key: str, batch: str = "") -> int:
         """Note an attempt before it is sent. Returns its number."""
@@ -219,11 +237,13 @@ class Ledger:
         """End the run and let others use the file. ``why`` says how it ended."""
         self._db.execute("update runs set ended = ?, why = ? where id = ?", (time.time(), why, self._run))
         self._db.close()
+        if self._before is not None:
+            self._before.close()
         self._lock.close()
 
     def _upgrade(self) -> None:
         version = self._db.execute("select value from meta where name = 'version'").fetchone()
-        for statement in _UPGRADES.get(version[0], ()) if version else ():
+        for statement in UPGRADES.get(version[0], ()) if version else ():
             self._db.execute(statement)
             self._db.execute("update meta set value = ? where name = 'version'", (str(int(version[0]) + 1),))
 
@@ -240,37 +260,3 @@ class Ledger:
             " cost = ? where id = ?",
             (time.time(), outcome, http, detail, usage.input_tokens, usage.output_tokens, usage.cost, attempt),
         )
-
-
-def connect(path: Path, read_only: bool = False) -> sqlite3.Connection:
-    """Open the file; autocommit, so that transactions are where they are written."""
-    if read_only:
-        return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
-    db = sqlite3.connect(path, isolation_level=None, timeout=30, check_same_thread=False)
-    db.execute("pragma journal_mode = wal")
-    db.execute("pragma synchronous = normal")
-    return db
-
-
-def check_version(db: sqlite3.Connection, path: Path) -> None:
-    """Refuse a ledger of another version, unless it is one that opening it for writing upgrades."""
-    version = db.execute("select value from meta where name = 'version'").fetchone()
-    if version is None or version[0] not in (str(SCHEMA_VERSION), *_UPGRADES):
-        raise MMProLongError(f"{path}: a ledger of another version of mmprolong. Remedy: use that version")
-
-
-def _lock(path: Path) -> IO[str]:
-    stream = path.with_name(path.name + ".lock").open("a+")
-    try:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        stream.seek(0)
-        holder = stream.read().strip() or "unknown"
-        stream.close()
-        raise MMProLongError(
-            f"{path}: another process ({holder}) uses this ledger. Remedy: wait for it, or use another ledger"
-        ) from None
-    stream.truncate(0)
-    stream.write(str(os.getpid()))
-    stream.flush()
-    return stream

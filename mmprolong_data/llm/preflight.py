@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from .dialect import Dialect
 from .ledger import Ledger
+from .ledger_file import LedgerFile
 from .senders import AttemptFailed, Connections, DirectSender
 from .settings import LLM
 from .transport import Failed, body_text
@@ -26,7 +27,7 @@ LISTED = 8
 _UNKNOWN = ("not found", "not exist", "unknown model", "invalid model", "no such model")
 
 
-def check_endpoints(endpoints: Iterable[Endpoint], ledger: Path, settings: LLM) -> None:
+def check_endpoints(endpoints: Iterable[Endpoint], ledger: Path | LedgerFile, settings: LLM) -> None:
     """Look at each endpoint and model once. Free where the endpoint lists the model.
 
     Where it does not (deployments, aliases, servers without a list), a reply of a few tokens settles it, which is noted
@@ -34,12 +35,12 @@ def check_endpoints(endpoints: Iterable[Endpoint], ledger: Path, settings: LLM) 
 
     Args:
         endpoints: Whom a run will ask.
-        ledger: The path of the run's ledger.
+        ledger: The run's ledger.
         settings: How endpoints are used.
 
     Raises:
         EndpointError: One of them cannot be used; the message names it, the cause and the remedy.
-        MMProLongError: The extra ``openai`` is missing, or another process uses the ledger.
+        MMProLongError: The extra ``openai`` is missing, or another process uses the ledger (``LedgerInUse``).
     """
     wanted = {(*endpoint.where, endpoint.model): endpoint for endpoint in endpoints}
     quick = replace(settings, timeout=min(settings.timeout, PATIENCE))
@@ -55,7 +56,7 @@ def check_endpoints(endpoints: Iterable[Endpoint], ledger: Path, settings: LLM) 
     asyncio.run(check())
 
 
-async def _check(endpoint: Endpoint, connection: AsyncOpenAI, ledger: Path, settings: LLM) -> None:
+async def _check(endpoint: Endpoint, connection: AsyncOpenAI, ledger: Path | LedgerFile, settings: LLM) -> None:
     models = await _models(endpoint, connection, settings)
     if endpoint.model in models:
         return
@@ -63,7 +64,7 @@ async def _check(endpoint: Endpoint, connection: AsyncOpenAI, ledger: Path, sett
     if failure is None:
         return
     named = f"{endpoint.base_url}: {failure.detail}"
-    if failure.outcome in ("timeout", "connection"):
+    if failure.outcome in ("timeout", "connection", "unreachable"):
         raise EndpointError(f"{named}. Remedy: check the server and the base URL, then run the same command again")
     if failure.outcome == "garbage":
         raise EndpointError(f"{named}. Remedy: check the base URL; it usually ends in /v1")
@@ -101,7 +102,7 @@ async def _models(endpoint: Endpoint, connection: AsyncOpenAI, settings: LLM) ->
             return set()
         except Failed as error:
             failure = error
-            if failure.outcome != "connection":
+            if failure.outcome not in ("connection", "unreachable"):
                 return set()
     raise EndpointError(
         f"{endpoint.base_url}: cannot be reached ({failure.detail})."
@@ -109,10 +110,10 @@ async def _models(endpoint: Endpoint, connection: AsyncOpenAI, settings: LLM) ->
     )
 
 
-async def _probe(endpoint: Endpoint, path: Path, settings: LLM) -> Failed | None:
+async def _probe(endpoint: Endpoint, file: Path | LedgerFile, settings: LLM) -> Failed | None:
     """Ask for a reply of a few tokens. Returns how it failed."""
     request = Request(STAGE, "1", endpoint, [("user", ["Reply with OK."])], max_tokens=16, about="is the model there?")
-    ledger = Ledger(path)
+    ledger = Ledger(file)
     sender = DirectSender(ledger, settings)
     try:
         attempt, raw = await sender.send(request, request.key(), Dialect(), 0.0, 0)

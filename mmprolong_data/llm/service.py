@@ -14,8 +14,10 @@ from .batch import BatchSender
 from .budget import Budget
 from .client import LLMClient
 from .ledger import Ledger
+from .ledger_file import LedgerFile
 from .senders import Connections
 from .settings import LLM
+from .summary import Summary, summarize
 from .types import Draining
 
 T = TypeVar("T")
@@ -25,7 +27,7 @@ class LLMService:
     """A client that any thread can use. A context manager: leaving it closes the ledger.
 
     Args:
-        ledger: The path of the ledger.
+        ledger: Where replies and attempts are kept.
         settings: How endpoints are used.
         max_cost: US dollars that this run may spend, or None.
         batch: Whether requests go into batches.
@@ -34,7 +36,7 @@ class LLMService:
 
     def __init__(
         self,
-        ledger: Path,
+        ledger: Path | LedgerFile,
         settings: LLM,
         *,
         max_cost: float | None = None,
@@ -82,6 +84,14 @@ class LLMService:
         finally:
             with self._lock:
                 self._tasks.discard(future)
+
+    def summary(self) -> Summary:
+        """What the ledger says now."""
+
+        async def read() -> Summary:
+            return summarize(self._ledger.connection)
+
+        return self.run(read())
 
     def drain(self) -> None:
         """Send nothing new and store what arrives within ``settings.drain`` seconds. May be called twice."""

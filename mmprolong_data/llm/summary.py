@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ..errors import MMProLongError
-from .ledger import IN_FLIGHT, LOST, check_version, connect
+from .ledger import IN_FLIGHT, LOST
+from .ledger_file import check_version, connect
 
 UNCERTAIN = ("timeout", "connection", "garbage", "server_error", "cancelled", LOST, IN_FLIGHT)
 """Outcomes without a reply: the endpoint may have billed some of them."""
@@ -61,6 +64,42 @@ class Summary:
         """Attempts that may have been billed although no reply arrived."""
         return sum(row.attempts for row in self.rows if row.outcome in UNCERTAIN)
 
+    @classmethod
+    def from_dict(cls, value: dict[str, Any]) -> Summary:
+        """The inverse of ``dataclasses.asdict``."""
+        calls = [(str(stage), str(model), str(status), int(count)) for stage, model, status, count in value["calls"]]
+        return cls([Row(**row) for row in value["rows"]], calls, value["unknown"], value["waiting"])
+
+
+def merged(summaries: Iterable[Summary]) -> Summary:
+    """What several ledgers say together."""
+    rows: dict[tuple[str, str, str], Row] = {}
+    calls: Counter[tuple[str, str, str]] = Counter()
+    unknown: list[dict[str, Any]] = []
+    waiting = 0
+    for summary in summaries:
+        for row in summary.rows:
+            key = (row.stage, row.model, row.outcome)
+            rows[key] = _added(rows[key], row) if key in rows else row
+        for *call, count in summary.calls:
+            calls[call[0], call[1], call[2]] += count
+        unknown += summary.unknown
+        waiting += summary.waiting
+    return Summary(
+        [rows[key] for key in sorted(rows)], [(*call, count) for call, count in sorted(calls.items())], unknown, waiting
+    )
+
+
+def _added(one: Row, other: Row) -> Row:
+    costs = [row.cost for row in (one, other) if row.cost is not None]
+    return replace(
+        one,
+        attempts=one.attempts + other.attempts,
+        input_tokens=one.input_tokens + other.input_tokens,
+        output_tokens=one.output_tokens + other.output_tokens,
+        cost=sum(costs) if costs else None,
+    )
+
 
 def read_summary(path: Path) -> Summary:
     """Sum a ledger up.
@@ -74,14 +113,15 @@ def read_summary(path: Path) -> Summary:
         db = connect(path, read_only=True)
         try:
             check_version(db, path)
-            return _read(db)
+            return summarize(db)
         finally:
             db.close()
     except sqlite3.DatabaseError as error:
         raise MMProLongError(f"{path}: not a ledger, or damaged: {error}") from None
 
 
-def _read(db: sqlite3.Connection) -> Summary:
+def summarize(db: sqlite3.Connection) -> Summary:
+    """Sum up a ledger that is open."""
     rows = db.execute(
         "select stage, model, outcome, count(*), sum(input_tokens), sum(output_tokens), sum(cost) from attempts"
         " group by stage, model, outcome order by stage, model, outcome"

@@ -175,6 +175,7 @@ async def body_text(call: Callable[[], Awaitable[Any]], timeout: float) -> str:
     Raises:
         Failed: There is none, or its status is not 2xx.
     """
+    import httpx2
     import openai
 
     try:
@@ -188,6 +189,8 @@ async def body_text(call: Callable[[], Awaitable[Any]], timeout: float) -> str:
         raise status_failure(error.status_code, error.response.text, error.response.headers) from None
     except openai.APIConnectionError as error:
         cause = error.__cause__ or error
+        if isinstance(cause, httpx2.ConnectError | httpx2.ConnectTimeout):
+            raise Failed("unreachable", f"nobody answers there: {cause}") from None
         raise Failed("connection", f"{type(cause).__name__}: {cause}") from None
     except (openai.OpenAIError, ValueError) as error:
         raise Failed("garbage", f"{type(error).__name__}: {error}") from None

@@ -157,9 +157,11 @@ def test_other_settings_or_files_are_refused_and_named(built: Path, pdfs: Path, 
     write_report(more / "new-one.pdf", 11, seed=77)
     (more / "report-3.pdf").unlink()
     errors = run("build", more, "--out", built, *both, code=1).stderr
-    assert "1 documents added, 1 removed" in errors
-    assert "new-one.pdf" in errors
-    assert "report-3.pdf" in errors
+    assert "1 files added, 1 removed" in errors
+    assert "+ new-one.pdf" in errors
+    assert "- report-3.pdf" in errors
+    shutil.copy(more / "report-2.pdf", more / "twice.pdf")
+    assert "2 files added, 1 removed" in run("build", more, "--out", built, *both, code=1).stderr
     assert "format" in run("build", pdfs, "--out", built, *SHORT, *SLICES, code=1).stderr
 
 

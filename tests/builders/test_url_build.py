@@ -29,7 +29,7 @@ def pdfs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "sub").mkdir()
     (folder / "broken.pdf").write_bytes(b"%PDF-1.4 nothing more")
     (folder / "sub" / "empty.PDF").touch()
-    (folder / "sub" / "copy.pdf").write_bytes(next(folder.glob("*.pdf")).read_bytes())
+    (folder / "sub" / "copy.pdf").write_bytes((folder / "report-0.pdf").read_bytes())
     return folder
 
 
@@ -145,6 +145,7 @@ def test_an_outage_while_the_inventory_is_taken(s3: S3, pdfs: Path, tmp_path: Pa
 def test_removed_and_replaced_files_cost_themselves(s3: S3, pdfs: Path, tmp_path: Path, build: Call) -> None:
     out, env = tmp_path / "out", s3.environment
     s3.put_folder("changing", "", pdfs)
+    s3.client.delete_object(Bucket="changing", Key="sub/copy.pdf")
     slices = (*SHORT, "--set", "select.validation=0", "--set", "pack.documents_per_slice=3")
     build("s3://changing", "--out", out, "--part", "9/10", *slices, env=env)  # makes the plan, builds nothing
     plan = pq.read_table(next(out.glob(".work/*/plan.parquet"))).to_pylist()
@@ -190,6 +191,17 @@ def test_secrets_of_web_servers(pdfs: Path, whole: dict[str, str], tmp_path: Pat
         server.every, server.only = "503", "pdf"
         failed = build(login, "--out", tmp_path / "none", *SLICES, code=1)
         assert_hidden("hushhush", tmp_path / "none", failed)
+
+
+def test_contamination_behind_urls(s3: S3, pdfs: Path, tmp_path: Path, build: Call) -> None:
+    (tmp_path / "benchmark").mkdir()
+    (tmp_path / "benchmark" / "a.pdf").write_bytes((pdfs / "report-1.pdf").read_bytes())
+    done = run(
+        "decontaminate", "s3://corpus/pdfs", "--against", tmp_path / "benchmark", "--workers", "1",
+        env=s3.environment, code=1,
+    )  # fmt: skip
+    assert "s3://corpus/pdfs/report-1.pdf: " in done.stdout
+    assert "8 looked at, 1 contaminated, 2 unreadable" in done.stderr
 
 
 def test_a_missing_driver_names_its_extra(tmp_path: Path) -> None:

@@ -39,3 +39,10 @@ def slurm() -> Iterator[Slurm]:
         pytest.skip(message)
     with one_node() as slurm:
         yield slurm
+
+
+@pytest.fixture
+def datatrove_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has what datatrove's executors put into the environment of this process removed at the end."""
+    for name in ("NODE_RANK", "EXECUTOR", "NODE_IPS", "CPUS_PER_TASK", "MEM_PER_CPU", "GPUS_ON_NODE"):
+        monkeypatch.setenv(f"DATATROVE_{name}", "")

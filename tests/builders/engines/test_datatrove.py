@@ -145,6 +145,7 @@ def launcher() -> ModuleType:
     return module
 
 
+@pytest.mark.usefixtures("datatrove_environment")
 def test_what_a_hugging_face_job_runs(
     launcher: ModuleType,
     pdfs: Path,
@@ -167,8 +168,6 @@ def test_what_a_hugging_face_job_runs(
     )
     with executor.logging_dir.open("ranks_to_run.json", "w") as stream:
         json.dump([0, 1], stream)
-    for name in ("NODE_RANK", "EXECUTOR", "NODE_IPS", "CPUS_PER_TASK", "MEM_PER_CPU", "GPUS_ON_NODE"):
-        monkeypatch.setenv(f"DATATROVE_{name}", "")  # the executor sets them; so they are removed at the end
     for job in ("0", "1"):
         monkeypatch.setenv("DATATROVE_JOB_ARRAY_INDEX", job)
         copy.deepcopy(executor).run()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +129,7 @@ def test_a_script_that_the_model_does_not_know_is_no_text(
     outcome = reader.complete(payload, pdfs.call("parse_stage", payload))
     assert outcome.reason == "ocr_error"
     assert "a script that the model does not know" in outcome.detail
+    assert "ocr.other_scripts = rus" in outcome.detail
 
 
 @pytest.mark.corpus
@@ -145,3 +149,24 @@ def test_languages(
     text = page_markdown(document.pages[0], furniture=True)
     assert similarity(text_of(corpus / name, page).replace("\ufffe", "-"), text) > 0.75, text
     assert document.language == language
+
+
+@pytest.mark.corpus
+def test_a_page_in_another_script_goes_to_tesseract_and_says_so(
+    pdfs: SandboxPool, corpus: Path, tmp_path: Path
+) -> None:
+    packs = shutil.which("tesseract") and subprocess.run(["tesseract", "--list-langs"], capture_output=True, check=True)
+    if not packs or b"rus" not in (packs.stdout + packs.stderr).split():
+        pytest.skip("apt-get install tesseract-ocr tesseract-ocr-rus")
+    russian = corpus / "altverse-ex1-ru.pdf"
+    pictures = [picture_of(russian, 3), picture_of(corpus / "frenchle.pdf", 3)]
+    scan = write_scanned(tmp_path / "scan.pdf", pictures)
+    recipe = Recipe(ocr=replace(RECIPE.ocr, other_scripts="rus"), ocr_limits=RECIPE.ocr_limits)
+    with PageReader(recipe, pdfs, tmp_path / "cache", 1) as reader:
+        document = parse(reader, pdfs, scan, "8" * 64)
+    assert [page.status for page in document.pages] == ["ocr", "ocr"]
+    assert "read by tesseract rus: certainty 0." in document.pages[0].status_reason
+    assert document.pages[1].status_reason == "image without text"
+    assert {block.source for block in document.pages[0].blocks} == {"ocr:tesseract rus"}
+    assert {block.source for block in document.pages[1].blocks} == {"ocr:paddleocr tiny"}
+    assert similarity(text_of(russian, 3), page_markdown(document.pages[0], furniture=True)) > 0.75

@@ -75,7 +75,7 @@ def test_settings_that_no_engine_can_be_opened_with_are_refused(settings: Ocr, m
 
 @pytest.mark.usefixtures("ocr_extra")
 def test_models_that_paddleocr_downloads_are_settings_like_others() -> None:
-    models = ("PP-OCRv6_medium", "PP-OCRv5_server", "eslav_PP-OCRv5_mobile", "chinese_cht_PP-OCRv3_mobile")
+    models = ("PP-OCRv6_medium", "PP-OCRv5_server", "eslav_PP-OCRv5_mobile", "th_PP-OCRv5_mobile")
     found = {weights.fingerprint(Ocr(model=model)) for model in models}
     assert len(found) == len(models)
 

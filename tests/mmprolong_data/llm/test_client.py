@@ -8,6 +8,7 @@ import sqlite3
 from collections import deque
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.llm_requests import QUICK, ask_all, request, square_brain, with_client
@@ -16,6 +17,7 @@ from support.llm_server import FAULTS, Behaviour, LLMServer, identity, text_of
 from mmprolong_data.errors import MMProLongError, SettingsError
 from mmprolong_data.llm import BudgetReached, Draining, Endpoint, EndpointError, Image, Ledger, LLMClient, Unanswered
 from mmprolong_data.llm.summary import read_summary
+from mmprolong_data.llm.transport import open_connection
 
 
 def test_a_reply_is_asked_once_and_never_again(tmp_path: Path) -> None:
@@ -141,6 +143,36 @@ def test_a_third_of_faults_under_a_rate_limit_loses_nothing(tmp_path: Path) -> N
         assert asked_again <= unanswered
 
 
+def test_refusals_for_the_rate_cost_time_and_no_tries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[float] = []
+    sleep = asyncio.sleep
+
+    async def note(seconds: float, *rest: Any) -> None:
+        waited.append(seconds)
+        await sleep(0)
+
+    monkeypatch.setattr("mmprolong_data.llm.client.asyncio.sleep", note)
+    with LLMServer(square_brain, Behaviour(1.0, faults=("429",), most_faults=9)) as server:
+        (reply,) = ask_all(tmp_path / "l.sqlite", [request(3, server.url)], replace(QUICK, tries=2))
+    assert reply.value.square == 9
+    assert [seconds for seconds in waited if seconds == 0.05] == [0.05] * 9  # as its Retry-After says
+
+
+def test_the_transport_is_aiohttp_without_retries_of_its_own() -> None:
+    """Several times as many requests a second as the default one gives."""
+
+    async def look() -> tuple[str, int]:
+        connection = open_connection("http://127.0.0.1:9/v1", "NO_SUCH_KEY", QUICK)
+        try:
+            return type(connection._client).__name__, connection.max_retries
+        finally:
+            await connection.close()
+
+    name, retries = asyncio.run(look())
+    assert "aiohttp" in name.lower()
+    assert retries == 0
+
+
 def test_no_reply_is_billed_more_than_it_has_to(tmp_path: Path) -> None:
     with LLMServer(square_brain, Behaviour(0.3, faults=("429", "500", "html"))) as server:
         ask_all(tmp_path / "l.sqlite", [request(number, server.url) for number in range(60)])
@@ -206,7 +238,9 @@ def test_a_dead_endpoint_ends_the_run_early(tmp_path: Path) -> None:
     errors = ask_all(tmp_path / "l.sqlite", asked)
     assert all(isinstance(error, EndpointError) for error in errors)
     assert "127.0.0.1:9" in str(errors[0])
-    assert read_summary(tmp_path / "l.sqlite").attempts < 100
+    summary = read_summary(tmp_path / "l.sqlite")
+    assert summary.attempts < 100
+    assert summary.uncertain == 0  # who was never reached has billed nothing
 
 
 def test_a_wrong_key_ends_the_run_at_once_and_names_the_variable(
@@ -288,6 +322,16 @@ def test_a_run_never_costs_more_than_it_may_and_goes_on_when_asked_again(tmp_pat
                 break
         assert answered == 40
         assert set(server.books.billed.values()) == {1}
+
+
+def test_a_limit_below_the_price_of_one_request_says_so(tmp_path: Path) -> None:
+    with LLMServer(square_brain) as server:
+        asked = [request(number, server.url, max_tokens=1000) for number in range(3)]
+        errors = ask_all(tmp_path / "l.sqlite", asked, most=0.009)
+        assert server.books.requests == 0
+    assert all(isinstance(error, BudgetReached) for error in errors)
+    assert "raise --max-cost above 0.01" in str(errors[0])
+    assert "same command" not in str(errors[0])
 
 
 def test_draining_stores_what_arrives_and_sends_nothing_new(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from support.builds import content, interrupt_when, run
 from support.documents import write_corpus
 from support.llm_requests import ask_all, request, square_brain
 from support.llm_server import Behaviour, LLMServer, identity
+from support.model_builds import CONCURRENCY, arguments
 from support.qa_brain import bad_at_times, qa_brain
 
 from mmprolong_data.errors import SettingsError
@@ -30,7 +31,6 @@ from mmprolong_data.llm.summary import Summary, read_summary
 from mmprolong_data.manifest import read_manifest
 from mmprolong_data.settings import load_settings
 
-CONCURRENCY = 8
 REPORTED = "test-model-2026-10-01"
 QUIET = Behaviour(latency=0.01, reports=f"/srv/models/{REPORTED}")
 
@@ -51,20 +51,6 @@ def server() -> Iterator[LLMServer]:
 @pytest.fixture(autouse=True)
 def _quiet(server: LLMServer) -> None:
     server.behaviour = replace(QUIET)
-
-
-def arguments(pdfs: Path, out: Path, server: LLMServer, *more: str) -> tuple[str | Path, ...]:
-    """The command line of a build through the server."""
-    settings = {
-        "select.pages": "[8,50]", "select.validation": "0.3", "pack.documents_per_slice": "2",
-        "tasks.configs": "[extract_single,extract_multi,reasoning]", "render.dpi": "72", "render.min_dpi": "72",
-        "qa.generator": "openai", "qa.model": "test-model", "qa.base_url": server.url, "qa.pages": "both",
-        "segments.pages": "[3,5]", "verify.checks": "[closed_book,evidence,without_evidence,rivals,judge]",
-        "llm.concurrency": str(CONCURRENCY), "llm.backoff": "0.01", "llm.timeout": "60",
-        "llm.prices": "{test-model: [1, 10]}",
-    }  # fmt: skip
-    sets = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
-    return ("build", pdfs, "--out", out, "--no-report", *sets, *more)
 
 
 @pytest.fixture(scope="module")
@@ -391,9 +377,19 @@ def test_the_report_shows_checks_costs_and_evidence(reference: Path) -> None:
     assert "Zacharias Quint" in page
     assert "an accepted question" in page
     assert "Text: &ldquo;" in page
+    assert f"<td>{REPORTED}</td>" in page
+    assert "2 of 2 answers from the evidence pages are right" in page
+    assert "judge (test-model): Looks right." in page
 
 
-def test_parts_refuse_questions_by_a_model(pdfs: Path, server: LLMServer, tmp_path: Path) -> None:
-    refused = run(*arguments(pdfs, tmp_path / "mmprolong", server, "--part", "0/2"), code=2)
-    assert "without --part" in " ".join(refused.stderr.split())
-    assert not (tmp_path / "mmprolong").exists()
+def test_the_report_of_a_dataset_that_was_moved_still_shows_acceptance_and_models(
+    reference: Path, tmp_path: Path
+) -> None:
+    moved = tmp_path / "moved"
+    shutil.copytree(reference, moved, ignore=shutil.ignore_patterns(".work"))
+    page = write_report(moved).read_text("utf-8")
+    assert "Questions by a model" in page
+    assert "12 accepted" in page
+    assert "the answer does not stand on its pages" in page
+    assert f"<td>{REPORTED}</td>" in page
+    assert "attempts" not in page.split("Questions by a model")[1].split("<h2>")[0]  # the ledger stayed behind

@@ -1,0 +1,274 @@
+"""The text table of ``ocr.py``: characters, order, kinds, cost on scans of pages sampled from real PDFs.
+
+The sample is drawn by hash, so that every run reads the same pages; engines can run in parts, whose rows are kept.
+"""
+
+from __future__ import annotations
+
+import bisect
+import hashlib
+import json
+import os
+import subprocess
+import unicodedata
+from collections import Counter
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import ocr_scans
+import pypdfium2 as pdfium
+from mmprolong_builders.blocks import Document
+from mmprolong_builders.language import guess_language
+from mmprolong_builders.layout import parse as parse_module
+from mmprolong_builders.layout.lines import MATH
+from mmprolong_builders.pdf import open_pdf
+from mmprolong_builders.recipe import Parse
+from ocr_reading import Ours, body_lines, normal
+from rapidfuzz import fuzz
+from rapidfuzz.distance import Levenshtein
+
+TESSERACT = {"en": "eng", "fr": "fra", "de": "deu", "zh": "chi_sim", "ru": "rus"}
+"""Language -> tesseract's pack. PP-OCRv6 does not know Cyrillic: Russian is a table of its own."""
+QUOTAS = {"en": 0.55, "fr": 0.15, "de": 0.2, "zh": 0.1}
+"""Largest shares of the sample."""
+LEAST_LINES, MOST_LINES, MOST_PAGES = 12, 90, 40
+KINDS = ("title", "heading", "paragraph", "list", "table", "caption", "footnote", "header", "footer")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A page, what it says, and how it is scanned."""
+
+    path: Path
+    page: int
+    language: str
+    variant: str
+    hidden: bool
+    lines: list[str]
+
+
+def text_table(folders: list[Path], pages: int, engines: list[str], peers: dict[str, str], results: Path) -> None:
+    """Read the sample with the engines and peers that are named, and print all rows that ``results`` holds."""
+    results.mkdir(parents=True, exist_ok=True)
+    for languages, count in ((tuple(QUOTAS), pages), (("ru",), max(2, pages // 8))):
+        name = "-".join(languages)
+        kept = results / f"{name}.sample"
+        if not kept.exists():
+            drawn = [asdict(s) | {"path": str(s.path)} for s in sample(folders, languages, count)]
+            kept.write_text(json.dumps(drawn, ensure_ascii=False), encoding="utf-8")
+        samples = [Sample(**row | {"path": Path(row["path"])}) for row in json.loads(kept.read_text(encoding="utf-8"))]
+        if not samples:
+            continue
+        files = write_files(samples, results)
+        wanted = engines if languages != ("ru",) else [e for e in engines if e == "tesseract"]
+        for engine in wanted:
+            run_ours(engine, samples, files, results / f"{name}.ours-{engine}.json")
+        for peer, python in peers.items():
+            if languages != ("ru",) or peer == "tesseract":
+                run_peer(peer, python, files, results / f"{name}.{peer}.json")
+        print_rows(samples, files, sorted(results.glob(f"{name}.*.json")), f"{', '.join(languages)}")
+
+
+def sample(folders: list[Path], languages: tuple[str, ...], count: int) -> list[Sample]:
+    """One page a document, by hash; states go round, so that each takes its share of every language."""
+    paths = sorted((p for folder in folders for p in folder.rglob("*.pdf")), key=lambda p: _hash(p.name))
+    limits = {language: count * QUOTAS.get(language, 1.0) for language in languages}
+    found: list[Sample] = []
+    taken: Counter[str] = Counter()
+    for path in paths:
+        if len(found) >= count:
+            break
+        chosen = _page_of(path, {language for language in languages if taken[language] < limits[language]})
+        if chosen is None:
+            continue
+        page, language, lines = chosen
+        rounds, state = divmod(len(found), len(ocr_scans.VARIANTS))
+        hidden = rounds % 2 == 1 and language not in ("zh", "ru")  # the layer is of Latin letters
+        found.append(Sample(path, page, language, ocr_scans.VARIANTS[state], hidden, lines))
+        taken[language] += 1
+    return sorted(found, key=lambda s: s.language)
+
+
+def _page_of(path: Path, languages: set[str]) -> tuple[int, str, list[str]] | None:
+    """A page of running text in one of the languages whose text layer can serve as the truth, or None."""
+    try:
+        with pdfium.PdfDocument(path) as quick:
+            middle = quick[len(quick) // 2].get_textpage().get_text_range()
+        if guess_language(middle) not in languages:
+            return None
+        with open_pdf(path) as pdf:
+            if not 1 <= pdf.num_pages <= MOST_PAGES:
+                return None
+            document = parse_module.parse_document(pdf, "0" * 64, Parse())
+            if document.language not in languages:
+                return None
+            order = sorted(range(pdf.num_pages), key=lambda n: _hash(f"{path.name} {n}"))
+            for number in order[:4]:
+                lines = truth_lines(document, pdf, number)
+                if LEAST_LINES <= len(lines) <= MOST_LINES:
+                    return number, document.language, lines
+    except Exception:  # noqa: BLE001 - what cannot be parsed is no page to measure on
+        return None
+    return None
+
+
+def truth_lines(document: Document, pdf: Any, number: int) -> list[str]:
+    """Lines of a page in reading order, without running lines and lines that hold formulas; [] if it has too many."""
+    page = document.pages[number]
+    if page.status != "text" or page.role != "body":
+        return []
+    raw = parse_module.read_page(number, pdf.text_dict(number), parse_module.FontStyles())
+    formulas = {normal(f.text) for f in raw.fragments if f.style & MATH or 4 * f.math > len(f.text)}
+    everything = [normal(ln) for b in page.blocks if b.kind not in ("header", "footer") for ln in b.lines]
+    everything = [line for line in everything if len(line) >= 4]
+    lines = [n for n in everything if not any(f in n for f in formulas if f) and _readable(n)]
+    return lines if len(lines) >= 0.7 * len(everything) else []
+
+
+def _readable(line: str) -> bool:
+    """Without signs that a text layer often has wrong: private use, symbols, detached accents."""
+    return all(unicodedata.category(c) not in ("Co", "Cn", "Cc", "So", "Sk", "Mn") for c in line)
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def write_files(samples: list[Sample], results: Path) -> dict[str, Path]:
+    """Language -> a PDF of its scans."""
+    files = {}
+    for language in sorted({s.language for s in samples}):
+        own = [s for s in samples if s.language == language]
+        pictures = [ocr_scans.scan(s.path, s.page, s.variant, i) for i, s in enumerate(own)]
+        hidden = [poor_text(s.lines, i) if s.hidden else "" for i, s in enumerate(own)]
+        files[language] = ocr_scans.write_pdf(results / f"{language}.pdf", pictures, hidden)
+    return files
+
+
+def poor_text(lines: list[str], seed: int) -> str:
+    """What an older OCR program left behind a scan: one character in 25 is wrong."""
+    text = "\n".join(lines)
+    return "".join("l1iI|"[(i + seed) % 5] if c != "\n" and (i * 7 + seed) % 25 == 0 else c for i, c in enumerate(text))
+
+
+def run_ours(engine: str, samples: list[Sample], files: dict[str, Path], target: Path) -> None:
+    """Read all files with our reader; keep lines, blocks and cost."""
+    pages, kinds, cpu, rss = {}, Counter[tuple[str, str]](), 0.0, 0.0
+    ours = Ours(engine) if engine != "tesseract" else None
+    for language, path in files.items():
+        reader = ours or Ours("small", "tesseract", TESSERACT[language])
+        document = reader.read(path)
+        pages[language] = body_lines(document)
+        for read, s in zip(document.pages, [s for s in samples if s.language == language], strict=True):
+            kinds += compare_kinds(s, read.blocks)
+        if ours is None:
+            seconds, peak = reader.cost()
+            cpu, rss = cpu + seconds, max(rss, peak)
+    if ours is not None:
+        cpu, rss = ours.cost()
+    _save(target, {"pages": pages, "cpu": cpu, "rss": rss, "kinds": [[*k, n] for k, n in sorted(kinds.items())]})
+
+
+def run_peer(name: str, python: str, files: dict[str, Path], target: Path) -> None:
+    """Read all files with a peer in its own environment."""
+    pages, cpu, rss = {}, 0.0, 0.0
+    for language, path in files.items():
+        command = [python, str(Path(__file__).with_name("ocr_peers.py")), name, str(path)]
+        single = {"OMP_NUM_THREADS": "1", "OMP_THREAD_LIMIT": "1", "OCR_LANGUAGES": TESSERACT[language]}
+        done = subprocess.run(command, capture_output=True, text=True, env=os.environ | single, check=False)
+        if done.returncode:
+            print(f"{name} failed: {done.stderr[-400:]}")
+            return
+        result = json.loads(done.stdout)
+        pages[language], cpu, rss = result["pages"], cpu + result["cpu"], max(rss, result["rss"])
+    _save(target, {"pages": pages, "cpu": cpu, "rss": rss})
+
+
+def _save(target: Path, row: dict[str, Any]) -> None:
+    target.write_text(json.dumps(row, ensure_ascii=False), encoding="utf-8")
+
+
+def print_rows(samples: list[Sample], files: dict[str, Path], rows: list[Path], name: str) -> None:
+    """The table: a column for each state of the scans, one for pages with a layer of poor text behind them."""
+    groups = {
+        state: [s for s in samples if ocr_scans.STATES[s.variant] == state] for state in ocr_scans.STATES.values()
+    }
+    groups["hidden text"] = [s for s in samples if s.hidden]
+    print(f"\n{name}: {len(samples)} pages of as many PDFs, {sum(len(s.lines) for s in samples)} lines")
+    heads = [f"{group} (n = {len(own)})" for group, own in groups.items()]
+    print("| engine | all: characters, order | " + " | ".join(heads) + " | CPU s a page | RSS MB |")
+    print("|---|---|" + "---|" * (len(groups) + 2), flush=True)
+    for row in rows:
+        result = json.loads(row.read_text(encoding="utf-8"))
+        places: Counter[str] = Counter()
+        scores = {}
+        for s in samples:
+            scores[id(s)] = score(s.lines, result["pages"][s.language][places[s.language]])
+            places[s.language] += 1
+        cells = []
+        for own in (samples, *groups.values()):
+            right, total, ordered, found = (sum(scores[id(s)][i] for s in own) for i in range(4))
+            cells.append(f"{100 * right / max(1, total):.2f} %, {ordered / max(1, found):.3f}")
+        engine = row.name.split(".", 1)[1].removesuffix(".json")
+        count = len(samples)
+        print(f"| {engine} | {' | '.join(cells)} | {result['cpu'] / count:.2f} | {result['rss']:.0f} |", flush=True)
+        worst = sorted(samples, key=lambda s: scores[id(s)][0] - scores[id(s)][1])[:6]
+        result["worst"] = [
+            f"{s.path.name} page {s.page + 1}, {s.variant}: {100 * scores[id(s)][0] / scores[id(s)][1]:.1f} %,"
+            f" {scores[id(s)][2]}/{scores[id(s)][3]}"
+            for s in worst
+        ]
+        _save(row, result)
+        if result.get("kinds") and "small" in engine:
+            _print_kinds({(a, b): n for a, b, n in result["kinds"]})
+
+
+def _print_kinds(kinds: dict[tuple[str, str], int]) -> None:
+    print(f"\nKinds, text layer -> ours (small), {sum(kinds.values())} blocks:")
+    for kind in KINDS:
+        row = {b: n for (a, b), n in kinds.items() if a == kind}
+        if row:
+            print(f"  {kind:<10}", ", ".join(f"{b} {n}" for b, n in sorted(row.items(), key=lambda x: -x[1])))
+
+
+def compare_kinds(page: Sample, blocks: list[Any]) -> Counter[tuple[str, str]]:
+    """(kind by the text layer, kind on the scan) of blocks of (nearly) the same text."""
+    confusion: Counter[tuple[str, str]] = Counter()
+    with open_pdf(page.path) as pdf:
+        wanted = parse_module.parse_document(pdf, "0" * 64, Parse()).pages[page.page].blocks
+    for block in wanted:
+        key = normal(block.text)
+        if len(key) < 4:
+            continue
+        # By the whole text, not by a part: a word of a heading also stands in paragraphs.
+        near = max(blocks, key=lambda b: fuzz.ratio(key, normal(b.text)), default=None)
+        if near is not None and fuzz.ratio(key, normal(near.text)) >= 75:
+            confusion[block.kind, near.kind] += 1
+        elif any(fuzz.partial_ratio(key, normal(b.text)) >= 80 for b in blocks):
+            confusion[block.kind, "(cut otherwise)"] += 1
+    return confusion
+
+
+def score(truth: list[str], lines: list[str]) -> tuple[float, float, int, int]:
+    """(right characters, characters, lines in sequence, lines found) of a page."""
+    text = "".join(normal(line) for line in lines)
+    right = total = 0.0
+    places: list[int] = []
+    for line in truth:
+        total += len(line)
+        hit = fuzz.partial_ratio_alignment(line, text) if text else None
+        if hit is None:
+            continue
+        likeness = max(
+            Levenshtein.normalized_similarity(line, text[max(0, hit.dest_start + a) : hit.dest_end + b])
+            for a in (-2, -1, 0, 1, 2) for b in (-2, -1, 0, 1, 2)
+        )  # fmt: skip
+        right += likeness * len(line)
+        if likeness >= 0.8:
+            places.append(hit.dest_start)
+    tails: list[int] = []
+    for place in places:
+        at = bisect.bisect_right(tails, place)
+        tails[at : at + 1] = [place]
+    return right, total, len(tails), len(places)
