@@ -305,7 +305,6 @@ def score(truth: list[str], lines: list[str]) -> tuple[float, float, int, int]:
     text, whole = "".join(normal(line) for line in lines), "".join(truth)
     right = total = 0.0
     places: list[int] = []
-    whole = "".join(truth)  # what stands on the page twice, as filler text, has no one place
     for line in truth:
         total += len(line)
         hit = fuzz.partial_ratio_alignment(line, text) if text else None

@@ -15,6 +15,8 @@ _STOP_WORDS = {
     "nl": "de het een van en in is dat op te zijn met voor niet die er aan door ook als bij wordt naar uit kan om deze",
     "ru": "не на что по для это как из от при или же то так его но мы если может можно также только",
 }
+_LATIN = "et est qui ut ex sed ad cum quae quod quam quia aut enim eius sit nisi nec ipsum dolor atque esse autem ab"
+"""Filler text shares ``et``, ``est`` and ``qui`` with French."""
 _WORDS = {language: frozenset(words.split()) for language, words in _STOP_WORDS.items()}
 
 _KANA = re.compile(r"[\u3040-\u30ff\uff66-\uff9d]")
@@ -44,6 +46,8 @@ def guess_language(text: str) -> str:
     often = Counter(words)
     counts = {language: sum(often[word] for word in known & often.keys()) for language, known in _WORDS.items()}
     best, second = sorted(counts, key=lambda language: (-counts[language], language))[:2]
+    if best == "fr" and sum(often[word] for word in _LATIN.split()) >= counts["fr"]:
+        return "und"
     if counts[best] < LEAST_SHARE * len(words) or counts[best] < LEAST_LEAD * counts[second]:
         return "und"
     return best

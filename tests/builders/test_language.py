@@ -60,3 +60,16 @@ def test_chinese_that_quotes_english() -> None:
 
 def test_german_with_formulas() -> None:
     assert guess_language(TEXTS["de"] + " sin cos tan log exp max min lim det dim ker" * 4) == "de"
+
+
+def test_dutch_with_latin_filler_is_no_french() -> None:
+    """``et``, ``est`` and ``qui`` are words of both Latin and French."""
+    filler = (
+        "Sed ut perspiciatis unde omnis iste natus error sit voluptatem accusantium doloremque laudantium, totam rem"
+        " aperiam et quasi architecto. Neque porro quisquam est, qui dolorem ipsum quia dolor sit amet, sed quia non"
+        " numquam eius modi tempora incidunt ut labore et dolore magnam aliquam quaerat voluptatem. Quis autem vel"
+        " eum iure qui in ea voluptate velit esse vel illum qui dolorem eum fugiat. "
+    )
+    assert guess_language(filler + "Herhaling van de theorie. Een beetje Cicero. Inhoudsopgave.") == "und"
+    assert guess_language(filler + TEXTS["nl"] * 3) == "nl"
+    assert guess_language(TEXTS["fr"] * 2 + "Sed ut perspiciatis unde omnis iste natus error sit") == "fr"
