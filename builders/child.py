@@ -12,6 +12,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,8 +62,8 @@ class ChildProcess:
         self._sock, theirs = socket.socketpair()
         with theirs:
             try:
-                self._process = subprocess.Popen(
-                    [sys.executable, "-P", "-m", f"{__package__}.worker", str(theirs.fileno())],
+                self._process = _start(
+                    [sys.executable, "-P", "-m", f"{__package__}.worker", str(theirs.fileno()), str(os.getpid())],
                     pass_fds=(theirs.fileno(),),
                     stdin=subprocess.DEVNULL,
                     stdout=self._messages,
@@ -161,6 +162,37 @@ class ChildProcess:
             with contextlib.suppress(ValueError):
                 return f"was ended by {signal.Signals(-code).name}"
         return f"exited with status {code}"
+
+
+_starter: ThreadPoolExecutor | None = None
+_starter_lock = threading.Lock()
+
+
+def _start(arguments: list[str], **options: Any) -> subprocess.Popen[bytes]:
+    """Start a process from the one thread that lives as long as this process.
+
+    A child asks the kernel to be killed with its parent (``worker.die_with_parent``), and to Linux the parent is the
+    thread that started it: threads of a pool end earlier.
+    """
+    global _starter
+    with _starter_lock:
+        if _starter is None:
+            _starter = ThreadPoolExecutor(1, thread_name_prefix="child-starter")
+        future = _starter.submit(lambda: subprocess.Popen(arguments, **options))
+    try:
+        return future.result()
+    except KeyboardInterrupt:
+        wait([future])  # it uses a descriptor that our caller is about to close
+        raise
+
+
+def _forget_starter() -> None:
+    """A fork has no threads."""
+    global _starter, _starter_lock
+    _starter, _starter_lock = None, threading.Lock()
+
+
+os.register_at_fork(after_in_child=_forget_starter)
 
 
 def _raise_broken(reply: dict[str, Any]) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import errno
 import importlib.util
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,6 +17,8 @@ import pyarrow.parquet as pq
 from mmprolong_data.errors import MMProLongError, SettingsError, missing_extra
 from mmprolong_data.llm.ledger_file import LedgerFile
 from mmprolong_data.manifest import Manifest
+from mmprolong_data.remote import is_url
+from mmprolong_data.settings import to_plain
 
 from .candidates import find_candidates
 from .corpus import learn_urls
@@ -28,13 +30,17 @@ from .ingest import take_inventory
 from .layout import PARSER
 from .ocr.run import PageReader, ocr_fingerprint
 from .pack import SliceBuilder
-from .placement import dataset_root, missing_slices
+from .placement import dataset_root, missing_slices, wait_for_sidecars
 from .qa.openai.ledgers import divide, divided_into, part_ledger, unite, whole_ledger
 from .qa.openai.prompts import fingerprint as prompt_fingerprint
 from .recipe import Recipe
 from .sandbox import SandboxPool
 from .select import PLAN_SCHEMA, Plan, make_plan
-from .workspace import Workspace, atomic_stream, tool_versions
+from .untrusted import stored_path
+from .workspace import Workspace, atomic_stream, file_sha256, tool_versions
+
+if TYPE_CHECKING:
+    from .engines.on_ray import RayEngine
 
 CONTAINERS = {
     "parquet": ["parquet"],
@@ -113,6 +119,9 @@ class Build:
     observer: Observer
     max_cost: float | None = None
     """US dollars that this run may spend on language models."""
+    engine: Literal["local", "ray"] = "local"
+    address: str | None = None
+    """Of a Ray cluster; see ``engines.ray_session.ray_session``."""
 
     def plan(self) -> tuple[Plan, pa.Table]:
         """Take the inventory (kept in the work folder) and make the plan; build nothing.
@@ -135,22 +144,60 @@ class Build:
         workspace = self.workspace()
         if self.recipe.uses_model():
             self._check_model()
+        if self.engine == "ray":
+            self._check_ray()
         begun = self._begun()
-        with _disk_errors(self.out), workspace.lock(), self._pool() as pool:
+        with _disk_errors(self.out), workspace.lock(), self._pool() as pool, ExitStack() as stack:
             # Before the corpus is read, which may take hours; a build that is complete already needs nobody.
             first = not workspace.plan_file.exists()
             if self.recipe.uses_model():
                 unite(workspace.root)
             if first:
                 self._check_endpoints(LedgerFile(whole_ledger(workspace.root)))
+                ray = self._open_ray(stack)
             plan = self._freeze(workspace, pool, begun)
             missing, lost = missing_slices(workspace, plan.num_slices, self._containers)
             self._note_lost(lost, missing, plan)
             if missing and not first:
                 self._check_endpoints(LedgerFile(whole_ledger(workspace.root)))
+                ray = self._open_ray(stack)
             self.observer.planned(plan)
-            ran = self._run_slices(workspace, plan, pool, begun, range(plan.num_slices), missing)
+            if missing and ray is not None:
+                ran = self._run_on_ray(ray, workspace, plan, missing)
+            else:
+                ran = self._run_slices(workspace, plan, pool, begun, range(plan.num_slices), missing)
             return self._finish(workspace, plan, ran, not missing)
+
+    def run_block(self, most: Mapping[int, int], begun_hash: str) -> _Ran:
+        """Build slices of a build that another process has begun, holds and will publish.
+
+        Args:
+            most: The slices -> how often each may have been begun ever (``SliceRunner``).
+            begun_hash: SHA-256 of the file that says what the build was begun with.
+
+        Raises:
+            MMProLongError: this machine does not see the folder or the corpus, has other versions, no space, ...
+        """
+        workspace = Workspace(self.out, self.recipe.hash())
+        if not workspace.build_file.is_file() or file_sha256(workspace.build_file) != begun_hash:
+            raise MMProLongError(
+                f"{self.out} is not the folder that the build was begun in. Remedy: --out a folder that all machines"
+                " share under the same path"
+            )
+        begun = self._begun()
+        with _disk_errors(self.out), self._pool() as pool:
+            plan = self._frozen_plan(workspace, begun)
+            if plan is None:
+                raise MMProLongError(f"{workspace.plan_file} is missing. Remedy: run the same command again")
+            numbers = list(most)
+            files = [row["path"] for number in numbers for row in plan.slice_rows(number)]
+            learn_urls(self.corpus, pool.files)
+            if not any(is_url(path) or os.path.exists(path) for path in files):  # noqa: PTH110 - any bytes
+                raise MMProLongError(
+                    f"{stored_path(files[0])} and {len(files) - 1} more PDFs are not there. Remedy: the corpus in a"
+                    " folder that all machines share under the same path"
+                )
+            return self._run_slices(workspace, plan, pool, begun, numbers, numbers, most)
 
     def run_part(self, part: int, parts: int) -> PartResult:
         """Build the slices whose number leaves the remainder ``part`` when divided by ``parts``; publish nothing.
@@ -188,7 +235,7 @@ class Build:
             if mine and ledger is not None and not checked:
                 self._check_endpoints(ledger)
             self.observer.planned(plan.only(own))
-            ran = self._run_slices(workspace, plan, pool, begun, own, mine, ledger)
+            ran = self._run_slices(workspace, plan, pool, begun, own, mine, ledger=ledger)
         return PartResult(plan, own, len(mine) - len(ran.failed), ran.failed, ran.cpu_seconds, ran.spent)
 
     def _enter(self, workspace: Workspace, begun: dict[str, Any], parts: int | None, held: ExitStack) -> Plan | None:
@@ -310,6 +357,46 @@ class Build:
             endpoints = self.recipe.endpoints()
             once_free(lambda: check_endpoints(endpoints, ledger, self.recipe.llm), StopFlag(), self.observer.note)
 
+    def _check_ray(self) -> None:
+        """What speaks against Ray is said before any work is done."""
+        from .engines.ray_session import check_address
+
+        if self.recipe.uses_model():
+            raise SettingsError(
+                "--engine ray: a language model makes questions of this recipe (qa.generator, qa.paraphrase), and what"
+                " is asked and paid is kept by one process. Remedy: --engine local; llm.concurrency and --workers use"
+                " one machine fully"
+            )
+        check_address(self.address)
+
+    def _open_ray(self, stack: ExitStack) -> RayEngine | None:
+        """Connect to Ray, if that is the engine, until ``stack`` is closed."""
+        if self.engine != "ray":
+            return None
+        from .engines.on_ray import RayEngine
+        from .engines.ray_session import ray_session
+
+        session = stack.enter_context(ray_session(self.address, self.workers))
+        reads_on_gpu = self.recipe.ocr.device.startswith("gpu") and bool(ocr_fingerprint(self.recipe))
+        return RayEngine(session.ray, self.recipe.ray, float(reads_on_gpu), private=session.private)
+
+    def _run_on_ray(self, ray: RayEngine, workspace: Workspace, plan: Plan, missing: Sequence[int]) -> _Ran:
+        """Run the missing slices as tasks."""
+        from .engines.block import Job
+
+        sizes = plan.slice_sizes()
+        for number in sorted(set(range(plan.num_slices)) - set(missing)):
+            for stage in ("parse", "pack"):
+                self.observer.progress(stage, *sizes[number])
+        begun = file_sha256(workspace.build_file)
+        out = os.path.abspath(self.out)  # noqa: PTH100 - no resolving: other machines may link differently
+        # A list of URLs may hide in them what a task needs, and other machines work in other folders.
+        corpus = [name if is_url(name) else os.path.abspath(name) for name in map(str, self.corpus)]  # noqa: PTH100
+        job = Job(corpus, out, to_plain(self.recipe), self.format, self.recipe.ray.cpus, begun)
+        failed, cpu_seconds = ray.run(job, workspace, missing, self.observer.progress, self.observer.note)
+        wait_for_sidecars(workspace, [number for number in missing if number not in failed])
+        return _Ran(failed, cpu_seconds)
+
     def _run_slices(
         self,
         workspace: Workspace,
@@ -318,9 +405,10 @@ class Build:
         begun: dict[str, Any],
         own: Sequence[int],
         missing: Sequence[int],
+        most: Mapping[int, int] | None = None,
         ledger: LedgerFile | None = None,
     ) -> _Ran:
-        """Run the missing ones of ``own``; ``ledger``: of a part."""
+        """Run the missing ones of ``own``; ``most``: see ``SliceRunner``; ``ledger``: of a part."""
         stop = StopFlag()
         reads = "ocr" in begun["tools"] and missing
         reader = PageReader(self.recipe, pool, workspace.root / "ocr", self.workers) if reads else None
@@ -337,7 +425,7 @@ class Build:
 
         # Two slices at once hide the wait for the last document of each; more only where workers outnumber documents.
         at_once = 1 + -(-2 * self.workers // self.recipe.pack.documents_per_slice)
-        runner = SliceRunner(workspace, builder, stop)
+        runner = SliceRunner(workspace, builder, stop, most)
         failed, spent = runner.failed, 0.0
         with reader or nullcontext():
             if self.recipe.uses_model() and missing:

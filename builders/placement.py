@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from mmprolong_data.schema import CONFIG_NAMES, SPLITS
 from mmprolong_data.shards import EXTENSION
 
 from .pack import made_shards
-from .workspace import Workspace, write_atomically
+from .workspace import LOCK_POLL, Workspace, write_atomically
 
 
 def dataset_root(out: Path, container: str, containers: Sequence[str]) -> Path:
@@ -94,6 +95,15 @@ def missing_slices(workspace: Workspace, count: int, containers: Sequence[str]) 
         lost = {number for number in lost if number in without or number in gone}
     never = set(range(count)) - set(sidecars)
     return sorted(never | lost), sorted(lost)
+
+
+def wait_for_sidecars(workspace: Workspace, numbers: Sequence[int], patience: float = 90.0) -> None:
+    """Wait until slices that other machines have made are seen here: NFS shows new files up to a minute late."""
+    deadline = time.monotonic() + patience
+    folder = workspace.sidecar("pack", 0).parent
+    while any(not workspace.sidecar("pack", number).exists() for number in numbers) and time.monotonic() < deadline:
+        list(folder.glob("*.json"))  # opening the folder is what makes an NFS client ask again
+        time.sleep(LOCK_POLL)
 
 
 def published_without(workspace: Workspace) -> frozenset[int] | None:

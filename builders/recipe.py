@@ -192,6 +192,24 @@ class OcrLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class Ray:
+    """What a task of ``--engine ray`` takes of its cluster. Not part of the recipe's hash."""
+
+    cpus: int = 1
+    """CPUs of a task, and sandboxed processes that it runs."""
+    gpus: float | None = None
+    """GPUs of a task; default: one where OCR runs on it (ocr.device), else none."""
+    memory: int = 0
+    """Bytes that Ray sets aside for a task (0: none); for scheduling only, sandbox.memory is what limits."""
+    resources: dict[str, float] = field(default_factory=dict)
+    """Further resources of a task, as your cluster names them."""
+    slices: int | None = None
+    """Slices a task; default: so many that every CPU gets some four tasks, 8 at most."""
+    retries: int = 3
+    """How often a task is begun again after its process or its machine was lost."""
+
+
+@dataclass(frozen=True, slots=True)
 class Segments:
     """The runs of pages that questions are made from."""
 
@@ -298,6 +316,7 @@ class Recipe:
     parse: Parse = field(default_factory=Parse)
     ocr: Ocr = field(default_factory=Ocr)
     ocr_limits: OcrLimits = field(default_factory=OcrLimits)
+    ray: Ray = field(default_factory=Ray)
     segments: Segments = field(default_factory=Segments)
     qa: QA = field(default_factory=QA)
     verify: Verify = field(default_factory=Verify)
@@ -318,7 +337,7 @@ class Recipe:
             del plain[section][name]
         if not self.qa.extra:  # it came later: recipes without it keep their hash
             del plain["qa"]["extra"]
-        del plain["sandbox"], plain["ocr_limits"], plain["llm"]
+        del plain["sandbox"], plain["ocr_limits"], plain["ray"], plain["llm"]
         # What a benchmark's folder holds is part of what a build is begun with; where it lies is nobody's business.
         plain["decontaminate"]["against"] = [Path(path).name for path in self.decontaminate.against]
         return plain
@@ -409,6 +428,9 @@ class Recipe:
             ("ocr_limits.page_timeout", 1.0, 86_400.0),
             ("ocr_limits.window", 1, 64),
             ("ocr_limits.recycle", 1, 1_000_000),
+            ("ray.cpus", 1, 1024),
+            ("ray.memory", 0, 1 << 50),
+            ("ray.retries", 0, 1000),
         )
         require_ranges(self, "recipe", ranges)
         dpi = self.qa.image_dpi
@@ -446,6 +468,10 @@ class Recipe:
                 Endpoint("any", url)
         budget = self.select.token_budget
         check(budget is None or budget > 0, "select.token_budget", budget, "a positive number")
+        gpus, most = self.ray.gpus, self.ray.slices
+        check(gpus is None or gpus >= 0, "ray.gpus", gpus, "not negative")
+        check(most is None or most > 0, "ray.slices", most, "a positive number")
+        check(min(self.ray.resources.values(), default=1) > 0, "ray.resources", self.ray.resources, "name: amount")
         workers = self.ocr_limits.workers
         check(workers is None or workers > 0, "ocr_limits.workers", workers, "a positive number")
         configs = self.tasks.configs

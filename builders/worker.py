@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import fcntl
 import gc
 import importlib
@@ -45,12 +46,15 @@ TASKS = {
 
 FALLBACK = "damaged"
 """The reason code of an unforeseen exception in a task that the pool was given."""
+_PR_SET_PDEATHSIG = 1
+"""From ``linux/prctl.h``."""
 GRACE = 5.0
 """Seconds after the timeout at which a child ends itself, should its parent be unable to."""
 
 
 def main() -> None:
-    """Serve the socket whose descriptor is the first argument, until the parent closes it."""
+    """Serve the socket whose descriptor is the first argument, until the parent, the second one, closes it."""
+    die_with_parent(int(sys.argv[2]))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to decide
     sock = socket.socket(fileno=int(sys.argv[1]))
     try:
@@ -79,6 +83,18 @@ def main() -> None:
             _reply(sock, reply)
     except wire.ConnectionLost:
         return
+
+
+def die_with_parent(parent: int) -> None:
+    """Have the kernel kill this process when its parent ends, even if it is stopped (Linux).
+
+    ``_mortal`` and the end of the stream do the same, but not for a process that cannot run.
+    """
+    if sys.platform != "linux":
+        return
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:  # it has ended before we asked
+        sys.exit(1)
 
 
 def _run(tasks: dict[str, tuple[str, str]], name: str, payload: dict[str, Any]) -> dict[str, Any]:

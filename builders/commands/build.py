@@ -28,6 +28,7 @@ If the build is interrupted, run the same command again: it goes on where it was
 
 On many machines with one shared folder: run the same command with --part i/N for every i from 0 to N-1, in any order,
 at the same time or one after the other; then once with --finish. 'mmprolong status DIR' tells how far all of them are.
+Parts may ask a language model too: --max-cost is what one run of one part may spend; 'mmprolong cost DIR' adds up.
 """
 
 BUILD_EXAMPLES = """\
@@ -43,6 +44,7 @@ examples:
 
   mmprolong build ~/pdfs --out /shared/set --part 3/10    the fourth of ten parts (Slurm array, Kubernetes, by hand)
   mmprolong build --finish --out /shared/set              publish what the parts have built
+  mmprolong build ~/pdfs --out /shared/set --engine ray --address auto     all at once on a Ray cluster
 
 exit codes: 0 done, 1 failed, 2 wrong arguments or settings, 3 done but for slices that failed for good (named),
 4 stopped at --max-cost, 130 interrupted (after 4 or 130, run it again to go on)
@@ -69,10 +71,19 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides",
         help="one setting, such as select.pages=[8,50]; may be repeated",
     )  # fmt: skip
-    build.add_argument("--workers", type=int, metavar="N", help="processes; default: one a CPU")
+    build.add_argument("--workers", type=int, metavar="N", help="processes here; default: one a CPU")
     build.add_argument(
         "--format", choices=("parquet", "webdataset", "both"), default="parquet",
         help="container of the shards (default: parquet); both: the second one in DIR-wds",
+    )  # fmt: skip
+    build.add_argument(
+        "--engine", choices=("local", "ray"), default="local",
+        help="where slices are built: here, or as tasks of a Ray cluster that shares DIR and CORPUS (extra ray;"
+        " --set ray.cpus=4, ray.gpus=1, ... say what a task takes)",
+    )  # fmt: skip
+    build.add_argument(
+        "--address", metavar="HOST:PORT",
+        help="with --engine ray: the cluster, or auto; default: $RAY_ADDRESS, else a private Ray of --workers CPUs",
     )  # fmt: skip
     build.add_argument("--part", metavar="i/N", help="build the i-th (from 0) of N parts; publish nothing")
     build.add_argument("--finish", action="store_true", help="publish what all parts have built")
@@ -99,7 +110,10 @@ def _build(options: argparse.Namespace) -> int:
         raise SettingsError(f"--workers {workers}: must be at least 1")
     output, errors = terminal.console(), terminal.console(stderr=True)
     display = ProgressDisplay(errors)
-    build = Build(options.corpus, options.out, recipe, workers, options.format, display, options.max_cost)
+    build = Build(
+        options.corpus, options.out, recipe, workers, options.format, display, options.max_cost, options.engine,
+        options.address,
+    )  # fmt: skip
     if options.dry_run:
         with display:
             plan, _ = build.plan()
@@ -133,6 +147,10 @@ def _check_mode(options: argparse.Namespace) -> tuple[int, int] | None:
     modes = [name for name in ("part", "finish", "dry_run") if getattr(options, name) not in (None, False)]
     if len(modes) > 1:
         raise SettingsError(" and ".join(f"--{name.replace('_', '-')}" for name in modes) + ": only one at a time")
+    if options.engine != "local" and modes and modes != ["dry_run"]:
+        raise SettingsError(f"--engine {options.engine} needs no --part and no --finish: it builds and publishes all")
+    if options.address and options.engine != "ray":
+        raise SettingsError("--address goes with --engine ray only")
     if options.incomplete and not options.finish:
         raise SettingsError("--incomplete goes with --finish only")
     if options.max_cost is not None and not options.max_cost > 0:

@@ -7,10 +7,11 @@ import errno
 import fcntl
 import json
 import os
+import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,10 @@ _EVERYBODYS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPER
 """Errors of the operating system that the next slice would meet too."""
 
 
+class ProcessLost(Exception):
+    """The process that built a slice ended, again and again."""
+
+
 class SliceRunner:
     """Builds slices that were missing when the run began, in this process.
 
@@ -40,12 +45,21 @@ class SliceRunner:
     A slice that raises is tried again; if it fails ``ATTEMPTS`` times that is recorded, and the others go on. What is
     nobody's slice (a full disk, a missing package, an interrupt) is raised. A slice with a file that cannot be fetched
     now is ``left`` for the next run: what a network does must not shape a dataset.
+
+    Args:
+        workspace: The work folder.
+        builder: Builds one slice.
+        stop: Ends the work.
+        most: Slice -> how often it may have been begun ever; beyond that it has failed, for it ends its process.
     """
 
-    def __init__(self, workspace: Workspace, builder: SliceBuilder, stop: StopFlag) -> None:
+    def __init__(
+        self, workspace: Workspace, builder: SliceBuilder, stop: StopFlag, most: Mapping[int, int] | None = None
+    ) -> None:
         self._workspace = workspace
         self._builder = builder
         self._stop = stop
+        self._most = most or {}
         self._lock = threading.Lock()
         self.failed: dict[int, str] = {}
         self.left: dict[int, str] = {}
@@ -64,6 +78,9 @@ class SliceRunner:
             if sidecar is not None and made_shards(self._workspace.cell("pack", number), sidecar):
                 self._builder.report_done(number)
                 return
+            if attempts(self._workspace, number) >= self._most.get(number, sys.maxsize):
+                self._fail(number, ProcessLost("its process ended every time while it was built"))
+                return
             for attempt in range(1, ATTEMPTS + 1):
                 begun()
                 try:
@@ -80,14 +97,17 @@ class SliceRunner:
                         raise
                     self._stop.check()  # an interrupt ends children, and a slice fails by that in many ways
                     if attempt == ATTEMPTS:
-                        record_failure(self._workspace, number, error)
-                        with self._lock:
-                            self.failed[number] = describe(self._workspace, error)
+                        self._fail(number, error)
                 else:
                     failure_file(self._workspace, number).unlink(missing_ok=True)
                     with self._lock:
                         self._built += 1
                     return
+
+    def _fail(self, number: int, error: Exception) -> None:
+        record_failure(self._workspace, number, error)
+        with self._lock:
+            self.failed[number] = describe(self._workspace, error)
 
     def check_left(self) -> None:
         """Raise if slices are left for the next run.

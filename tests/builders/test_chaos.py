@@ -43,7 +43,6 @@ def disturb(arguments: list[str], out: Path, chance: random.Random) -> int:
     process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=ENVIRONMENT)
     start, ticks = files_of(out), chance.randrange(1, 14)
     seen: set[int] = set()
-    stopped: list[int] = []
     harmed_child = chance.random() < 0.4
     try:
         while process.poll() is None and files_of(out) - start < ticks:
@@ -55,8 +54,6 @@ def disturb(arguments: list[str], out: Path, chance: random.Random) -> int:
             number, victim = chance.choice(CHILD), chance.choice(sorted(children))
             with contextlib.suppress(ProcessLookupError):
                 os.kill(victim, number)
-                if number == signal.SIGSTOP:
-                    stopped.append(victim)
             still, target = files_of(out), chance.randrange(1, 4)
             deadline = time.monotonic() + 1.0  # it may wait for the one that was stopped
             while process.poll() is None and files_of(out) - still < target and time.monotonic() < deadline:
@@ -67,9 +64,6 @@ def disturb(arguments: list[str], out: Path, chance: random.Random) -> int:
             if number == signal.SIGSTOP:
                 process.send_signal(signal.SIGKILL)
         seen.update(children_of(process.pid))
-        for victim in stopped:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(victim, signal.SIGCONT)
         process.wait(timeout=120)
     finally:
         process.kill()

@@ -270,7 +270,9 @@ def test_interrupt_in_a_waiting_call_leaves_no_child(tmp_path: Path) -> None:
     assert not running(child)
 
 
-def test_killed_parent_takes_hanging_children_with_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("stopped", [False, True])
+def test_killed_parent_takes_hanging_children_with_it(stopped: bool, tmp_path: Path) -> None:
+    """Also one that is stopped, which no signal but the kernel's SIGKILL reaches."""
     marker = tmp_path / "pid"
     code = (
         "import sys\n"
@@ -283,9 +285,39 @@ def test_killed_parent_takes_hanging_children_with_it(tmp_path: Path) -> None:
     wait_until(marker.exists)
     child = int(marker.read_text())
     assert running(child)
+    if stopped:
+        os.kill(child, signal.SIGSTOP)
     parent.kill()
     parent.wait()
     wait_until(lambda: not running(child))
+
+
+def test_a_child_outlives_the_thread_that_asked_for_it() -> None:
+    """It asks to be killed with its parent, and to Linux that is the thread that started it."""
+    with SandboxPool(1, GENEROUS, TASKS) as pool:
+        found: list[int] = []
+
+        def ask() -> None:
+            value = pool.call("who", {}).value
+            assert value is not None
+            found.append(value["pid"])
+
+        for _ in range(2):
+            thread = threading.Thread(target=ask)
+            thread.start()
+            thread.join()
+        ask()
+    assert len(set(found)) == 1
+
+
+def test_a_fork_starts_children_of_its_own(pool: SandboxPool) -> None:
+    """datatrove's local executor forks; the thread that starts children does not exist in a fork."""
+    assert pool.call("who", {}).ok
+    pid = os.fork()
+    if pid == 0:
+        with SandboxPool(1, GENEROUS, TASKS) as own:
+            os._exit(0 if own.call("who", {}).ok else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
 
 
 def start(code: str, marker: Path) -> subprocess.Popen[bytes]:

@@ -19,7 +19,7 @@ from support import poison
 
 def start(sock: socket.socket) -> subprocess.Popen[bytes]:
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    command = [sys.executable, "-P", "-m", "mmprolong_builders.worker", str(sock.fileno())]
+    command = [sys.executable, "-P", "-m", "mmprolong_builders.worker", str(sock.fileno()), str(os.getpid())]
     return subprocess.Popen(command, pass_fds=(sock.fileno(),), env=environment)
 
 

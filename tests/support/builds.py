@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import signal
@@ -62,17 +63,34 @@ def interrupt_when(
             time.sleep(0.005)
         if process.poll() is None:
             process.send_signal(with_signal)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=180)
     finally:
         process.kill()
         process.wait()
     return process.returncode, errors
 
 
+def until(condition: Callable[[], object], patience: float = 100) -> None:
+    """Wait until a condition holds; it is looked at every few milliseconds."""
+    deadline = time.monotonic() + patience
+    while not condition():
+        assert time.monotonic() < deadline, "the condition never held"
+        time.sleep(0.005)
+
+
+def half_made(out: Path) -> set[int]:
+    """Slices of a build that were begun and are not complete."""
+    begun = {int(path.name) for path in out.glob(".work/*/locks/*") if path.stat().st_size}
+    return begun - {int(path.stem) for path in out.glob(".work/*/pack/*.json")}
+
+
 def children_of(pid: int) -> list[int]:
-    """Process ids of the direct children (Linux)."""
-    listing = Path(f"/proc/{pid}/task/{pid}/children")
-    return [int(word) for word in listing.read_text().split()] if listing.exists() else []
+    """Process ids of the direct children, whichever thread has started them (Linux)."""
+    found: list[int] = []
+    for listing in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # the thread or the process has ended
+            found += map(int, listing.read_text().split())
+    return found
 
 
 def parent_of(pid: int) -> int:

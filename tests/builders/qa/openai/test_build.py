@@ -239,6 +239,25 @@ def test_requests_without_an_answer_leave_their_slice_for_the_next_run(
     assert content(out) == content(reference)
 
 
+def test_a_slice_that_fails_for_good_is_named_and_the_rest_published(
+    reference: Path, pdfs: Path, server: LLMServer, tmp_path: Path
+) -> None:
+    """Slices with questions by a model have the records of all others."""
+    out = tmp_path / "mmprolong"
+    cells = out / ".work" / next(reference.glob(".work/*/plan.parquet")).parent.name
+    obstacle = cells / "qa" / "00001.msgpack" / "in the way"
+    obstacle.mkdir(parents=True)  # no file can be renamed to a folder's name
+    command = arguments(pdfs, out, server)
+    assert "slice 1: IsADirectoryError" in run(*command, code=3).stderr
+    run("verify", out)
+    assert list(json.loads(run("status", out, "--json", code=3).stdout)["failed"]) == ["1"]
+    shutil.rmtree(obstacle.parent)
+    asked = server.books.billed.total()
+    run(*command)
+    assert content(out) == content(reference)
+    assert server.books.billed.total() == asked  # its questions were there already
+
+
 def test_what_is_sent(pdfs: Path, server: LLMServer, tmp_path: Path) -> None:
     with LLMServer(qa_brain, keep_bodies=True) as own:
         one = tmp_path / "one"
