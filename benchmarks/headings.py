@@ -176,6 +176,8 @@ def report(documents: list[Measured]) -> None:
     for way in ("build", "rules"):
         for half in ("dev", "held out"):
             chosen = [d for d in documents if d.half == half]
+            if not chosen:
+                continue
             found: list[Found] = [getattr(d, way) for d in chosen]
             right, wrong = sum(f.right for f in found), sum(len(f.wrong) for f in found)
             entries, deeper = sum(d.entries for d in chosen), sum(f.deeper for f in found)

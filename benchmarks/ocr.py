@@ -2,8 +2,8 @@
 
 Pages of real PDFs become scans (``ocr_scans.py``); what their text layer says is the truth. A character counts as right
 where the nearest passage of an engine's text has it (Levenshtein, by line of the truth); formula lines are left out.
-Order is the longest run of lines found in the right sequence, as a share of the lines found. Peers run in the
-environments that are named; what is not named is not run.
+Order is the longest run of lines found in the right sequence, as a share of the lines found; lines whose text comes
+back on their page are left out. Peers run in the environments that are named; what is not named is not run.
 
     python benchmarks/ocr.py PDF_FOLDER [--only text,headings,routing] [--more PDF_FOLDER]
         [--pages 40] [--results FOLDER] [--engines small,tiny,...]

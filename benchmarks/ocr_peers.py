@@ -1,17 +1,17 @@
-"""One OCR peer over one PDF, in an environment of its own: prints JSON of texts, CPU seconds and peak memory.
+"""One OCR peer over PDFs, in an environment of its own: a line of JSON for each: texts, CPU seconds, peak memory.
 
-    PYTHON ocr_peers.py NAME FILE.pdf      NAME: tesseract, paddleocr, rapidocr, pymupdf4llm
+    PYTHON ocr_peers.py NAME FILE.pdf:LANGUAGE ...      NAME: tesseract, paddleocr, rapidocr, pymupdf4llm
 
 Stands alone: it imports the peer and a renderer, nothing of the project.
 """
 
+import functools
 import json
 import os
 import resource
 import subprocess
 import sys
 import tempfile
-import time
 
 
 def pictures(path, dpi=144):
@@ -22,19 +22,19 @@ def pictures(path, dpi=144):
             yield page.render(scale=dpi / 72).to_numpy()[:, :, :3].copy()
 
 
-def tesseract(path):
+def tesseract(path, language):
     import pypdfium2
 
-    languages = os.environ.get("OCR_LANGUAGES", "eng")
     with pypdfium2.PdfDocument(path) as document, tempfile.TemporaryDirectory() as folder:
         for number, page in enumerate(document):
             name = f"{folder}/{number}.png"
             page.render(scale=2).to_pil().save(name)
-            command = ["tesseract", name, "stdout", "-l", languages, "--dpi", "144"]
+            command = ["tesseract", name, "stdout", "-l", language, "--dpi", "144"]
             yield subprocess.run(command, capture_output=True, text=True, check=True).stdout.split("\n")
 
 
-def paddleocr(path):
+@functools.lru_cache
+def paddleocr_engine():
     os.environ["PADDLE_PDX_DISABLE_MODEL_SOURCE_CHECK"] = "True"
     from pathlib import Path
 
@@ -50,7 +50,7 @@ def paddleocr(path):
         (root / part / "inference.yml").symlink_to(source / "inference.yml")
         folders[f"text_{name}_model_dir"] = str(root / part)
         folders[f"text_{name}_model_name"] = f"PP-OCRv6_small_{part}"
-    engine = PaddleOCR(
+    return PaddleOCR(
         use_doc_orientation_classify=False,
         use_doc_unwarping=False,
         use_textline_orientation=False,
@@ -59,40 +59,53 @@ def paddleocr(path):
         device="cpu",
         **folders,
     )
+
+
+def paddleocr(path, language):
     for picture in pictures(path):
-        yield list(next(iter(engine.predict(picture)))["rec_texts"])
+        yield list(next(iter(paddleocr_engine().predict(picture)))["rec_texts"])
 
 
-def rapidocr(path):
+@functools.lru_cache
+def rapidocr_engine():
     from rapidocr import RapidOCR
 
-    engine = RapidOCR(
+    return RapidOCR(
         params={
             "EngineConfig.onnxruntime.intra_op_num_threads": 1,
             "EngineConfig.onnxruntime.inter_op_num_threads": 1,
         }
     )
+
+
+def rapidocr(path, language):
     for picture in pictures(path):
-        yield list(engine(picture).txts or ())
+        yield list(rapidocr_engine()(picture).txts or ())
 
 
-def pymupdf4llm(path):
+def pymupdf4llm(path, language):
     import pymupdf4llm
 
-    for chunk in pymupdf4llm.to_markdown(path, page_chunks=True):
+    for chunk in pymupdf4llm.to_markdown(path, page_chunks=True, ocr_language=language):
         yield chunk["text"].split("\n")
 
 
+def spent():
+    own, programs = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = own.ru_utime + own.ru_stime + programs.ru_utime + programs.ru_stime
+    return cpu, max(own.ru_maxrss, programs.ru_maxrss) / 1024
+
+
 def main():
-    name, path = sys.argv[1:]
+    name, *files = sys.argv[1:]
     output, sys.stdout = sys.stdout, sys.stderr
-    pages, started = [], time.process_time()
-    for lines in globals()[name](path):
-        pages.append([line.strip() for line in lines if line.strip()])  # noqa: PERF401 - the clock runs
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = time.process_time() - started + usage.ru_utime + usage.ru_stime
-    peak = max(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, usage.ru_maxrss) / 1024
-    output.write(json.dumps({"pages": pages, "cpu": cpu, "rss": peak}))
+    for file in files:
+        path, _, language = file.rpartition(":")
+        before, _ = spent()
+        found = [[line.strip() for line in lines if line.strip()] for lines in globals()[name](path, language)]
+        after, peak = spent()
+        output.write(json.dumps({"pages": found, "cpu": after - before, "rss": peak}) + "\n")
+        output.flush()
 
 
 if __name__ == "__main__":

@@ -57,17 +57,26 @@ class Ours:
         return Document.from_dict(unpack_record(outcome.value["document"]))
 
     def cost(self) -> tuple[float, float]:
-        """CPU seconds and peak memory (MB) so far; ends the children."""
+        """As ``usage``; ends the children."""
+        spent = self.usage()
+        self.close()
+        return spent
+
+    def close(self) -> None:
+        """End the children."""
+        self.reader.close()
+        self.pdfs.close()
+
+    def usage(self) -> tuple[float, float]:
+        """CPU seconds and peak memory (MB) so far."""
         peak = programs = 0.0
         for child in self.reader._pool._idle:
             status = Path(f"/proc/{child._process.pid}/status").read_text()
             peak = max(peak, int(re.search(r"VmHWM:\s+(\d+)", status)[1]) / 1024)  # type: ignore[index]
         cpu = self.reader.cpu_seconds + self.pdfs.cpu_seconds + programs
-        self.reader.close()
-        self.pdfs.close()
         return cpu, peak
 
 
-def body_lines(document: Document) -> list[list[str]]:
-    """Lines of every page as they stand, in our reading order, without running lines."""
-    return [[ln for b in p.blocks if b.kind not in ("header", "footer") for ln in b.lines] for p in document.pages]
+def all_lines(document: Document) -> list[list[str]]:
+    """Lines of every page as they stand, in our reading order."""
+    return [[line for block in page.blocks for line in block.lines] for page in document.pages]

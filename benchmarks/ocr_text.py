@@ -24,7 +24,7 @@ from mmprolong_builders.layout import parse as parse_module
 from mmprolong_builders.layout.lines import MATH
 from mmprolong_builders.pdf import open_pdf
 from mmprolong_builders.recipe import Parse
-from ocr_reading import Ours, body_lines, normal
+from ocr_reading import Ours, all_lines, normal
 from rapidfuzz import fuzz
 from rapidfuzz.distance import Levenshtein
 
@@ -32,6 +32,8 @@ TESSERACT = {"en": "eng", "fr": "fra", "de": "deu", "zh": "chi_sim", "ru": "rus"
 """Language -> tesseract's pack. PP-OCRv6 does not know Cyrillic: Russian is a table of its own."""
 QUOTAS = {"en": 0.55, "fr": 0.15, "de": 0.2, "zh": 0.1}
 """Largest shares of the sample."""
+PART = 4
+"""Pages of one PDF: what has been read is kept after each."""
 LEAST_LINES, MOST_LINES, MOST_PAGES = 12, 90, 40
 KINDS = ("title", "heading", "paragraph", "list", "table", "caption", "footnote", "header", "footer")
 
@@ -48,6 +50,24 @@ class Sample:
     lines: list[str]
 
 
+@dataclass(frozen=True)
+class Part:
+    """Some pages of the sample, as one PDF."""
+
+    name: str
+    path: Path
+    samples: list[Sample]
+
+    def scanned(self) -> Path:
+        """Write the PDF of its scans unless it is there."""
+        if not self.path.exists():
+            pictures = [ocr_scans.scan(s.path, s.page, s.variant, i) for i, s in enumerate(self.samples)]
+            hidden = [poor_text(s.lines, i) if s.hidden else "" for i, s in enumerate(self.samples)]
+            unfinished = self.path.with_suffix(f".{os.getpid()}")
+            ocr_scans.write_pdf(unfinished, pictures, hidden).rename(self.path)
+        return self.path
+
+
 def text_table(folders: list[Path], pages: int, engines: list[str], peers: dict[str, str], results: Path) -> None:
     """Read the sample with the engines and peers that are named, and print all rows that ``results`` holds."""
     results.mkdir(parents=True, exist_ok=True)
@@ -57,17 +77,18 @@ def text_table(folders: list[Path], pages: int, engines: list[str], peers: dict[
         if not kept.exists():
             drawn = [asdict(s) | {"path": str(s.path)} for s in sample(folders, languages, count)]
             kept.write_text(json.dumps(drawn, ensure_ascii=False), encoding="utf-8")
-        samples = [Sample(**row | {"path": Path(row["path"])}) for row in json.loads(kept.read_text(encoding="utf-8"))]
+        rows = json.loads(kept.read_text(encoding="utf-8"))
+        samples = [Sample(**row | {"path": Path(row["path"])}) for row in rows]
         if not samples:
             continue
-        files = write_files(samples, results)
+        parts = parts_of(samples, results)
         wanted = engines if languages != ("ru",) else [e for e in engines if e == "tesseract"]
         for engine in wanted:
-            run_ours(engine, samples, files, results / f"{name}.ours-{engine}.json")
+            run_ours(engine, parts, results / f"{name}.ours-{engine}.json")
         for peer, python in peers.items():
             if languages != ("ru",) or peer == "tesseract":
-                run_peer(peer, python, files, results / f"{name}.{peer}.json")
-        print_rows(samples, files, sorted(results.glob(f"{name}.*.json")), f"{', '.join(languages)}")
+                run_peer(peer, python, parts, results / f"{name}.{peer}.json")
+        print_rows(samples, parts, sorted(results.glob(f"{name}.*.json")), ", ".join(languages))
 
 
 def sample(folders: list[Path], languages: tuple[str, ...], count: int) -> list[Sample]:
@@ -127,7 +148,10 @@ def truth_lines(document: Document, pdf: Any, number: int) -> list[str]:
 
 
 def _readable(line: str) -> bool:
-    """Without signs that a text layer often has wrong: private use, symbols, detached accents."""
+    """Words, and without signs that a text layer often has wrong: private use, symbols, detached accents."""
+    letters = sum(map(str.isalpha, line))
+    if 10 * letters < 6 * len(line) or len(set(line)) < 4:
+        return False
     return all(unicodedata.category(c) not in ("Co", "Cn", "Cc", "So", "Sk", "Mn") for c in line)
 
 
@@ -135,15 +159,15 @@ def _hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def write_files(samples: list[Sample], results: Path) -> dict[str, Path]:
-    """Language -> a PDF of its scans."""
-    files = {}
+def parts_of(samples: list[Sample], results: Path) -> list[Part]:
+    """The sample in parts of one language each, languages by turns, so that a row which is not complete is of all."""
+    parts = []
     for language in sorted({s.language for s in samples}):
         own = [s for s in samples if s.language == language]
-        pictures = [ocr_scans.scan(s.path, s.page, s.variant, i) for i, s in enumerate(own)]
-        hidden = [poor_text(s.lines, i) if s.hidden else "" for i, s in enumerate(own)]
-        files[language] = ocr_scans.write_pdf(results / f"{language}.pdf", pictures, hidden)
-    return files
+        for first in range(0, len(own), PART):
+            name = f"{language}-{first:02d}"
+            parts += [Part(name, results / f"{name}.pdf", own[first : first + PART])]
+    return sorted(parts, key=lambda part: (part.name.partition("-")[2], part.name))
 
 
 def poor_text(lines: list[str], seed: int) -> str:
@@ -152,76 +176,98 @@ def poor_text(lines: list[str], seed: int) -> str:
     return "".join("l1iI|"[(i + seed) % 5] if c != "\n" and (i * 7 + seed) % 25 == 0 else c for i, c in enumerate(text))
 
 
-def run_ours(engine: str, samples: list[Sample], files: dict[str, Path], target: Path) -> None:
-    """Read all files with our reader; keep lines, blocks and cost."""
-    pages, kinds, cpu, rss = {}, Counter[tuple[str, str]](), 0.0, 0.0
-    ours = Ours(engine) if engine != "tesseract" else None
-    for language, path in files.items():
-        reader = ours or Ours("small", "tesseract", TESSERACT[language])
-        document = reader.read(path)
-        pages[language] = body_lines(document)
-        for read, s in zip(document.pages, [s for s in samples if s.language == language], strict=True):
-            kinds += compare_kinds(s, read.blocks)
-        if ours is None:
-            seconds, peak = reader.cost()
-            cpu, rss = cpu + seconds, max(rss, peak)
-    if ours is not None:
-        cpu, rss = ours.cost()
-    _save(target, {"pages": pages, "cpu": cpu, "rss": rss, "kinds": [[*k, n] for k, n in sorted(kinds.items())]})
+def run_ours(engine: str, parts: list[Part], target: Path) -> None:
+    """Read with our reader what is not read yet; keep lines, kinds of blocks and cost after each part."""
+    row = _load(target)
+    readers: dict[str, Ours] = {}
+    for part in parts:
+        if part.name in row["pages"]:
+            continue
+        languages = TESSERACT[part.samples[0].language] if engine == "tesseract" else ""
+        if languages not in readers:
+            readers[languages] = Ours("small", "tesseract", languages) if languages else Ours(engine)
+        reader = readers[languages]
+        before, _ = reader.usage()
+        document = reader.read(part.scanned())
+        after, peak = reader.usage()
+        row["pages"][part.name] = all_lines(document)
+        for read, page in zip(document.pages, part.samples, strict=True):
+            row["kinds"] += [[*pair, count] for pair, count in sorted(compare_kinds(page, read.blocks).items())]
+        row["cpu"], row["rss"] = row["cpu"] + after - before, max(row["rss"], peak)
+        _save(target, row)
+    for reader in readers.values():
+        reader.close()
 
 
-def run_peer(name: str, python: str, files: dict[str, Path], target: Path) -> None:
-    """Read all files with a peer in its own environment."""
-    pages, cpu, rss = {}, 0.0, 0.0
-    for language, path in files.items():
-        command = [python, str(Path(__file__).with_name("ocr_peers.py")), name, str(path)]
-        single = {"OMP_NUM_THREADS": "1", "OMP_THREAD_LIMIT": "1", "OCR_LANGUAGES": TESSERACT[language]}
-        done = subprocess.run(command, capture_output=True, text=True, env=os.environ | single, check=False)
-        if done.returncode:
-            print(f"{name} failed: {done.stderr[-400:]}")
-            return
-        result = json.loads(done.stdout)
-        pages[language], cpu, rss = result["pages"], cpu + result["cpu"], max(rss, result["rss"])
-    _save(target, {"pages": pages, "cpu": cpu, "rss": rss})
+def run_peer(name: str, python: str, parts: list[Part], target: Path) -> None:
+    """Read with a peer, in its own environment, what is not read yet; one process for all parts."""
+    row = _load(target)
+    left = [part for part in parts if part.name not in row["pages"]]
+    if not left:
+        return
+    command = [python, str(Path(__file__).with_name("ocr_peers.py")), name]
+    command += [f"{part.scanned()}:{TESSERACT[part.samples[0].language]}" for part in left]
+    single = os.environ | {"OMP_NUM_THREADS": "1", "OMP_THREAD_LIMIT": "1"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=single) as process:
+        assert process.stdout is not None
+        for part, line in zip(left, process.stdout, strict=False):
+            result = json.loads(line)
+            row["pages"][part.name] = result["pages"]
+            row["cpu"], row["rss"] = row["cpu"] + result["cpu"], max(row["rss"], result["rss"])
+            _save(target, row)
+    if process.returncode:
+        print(f"{name} failed: run its command to see why: {' '.join(command)}")
+
+
+def _load(target: Path) -> dict[str, Any]:
+    if target.exists():
+        return dict(json.loads(target.read_text(encoding="utf-8")))
+    return {"pages": {}, "cpu": 0.0, "rss": 0.0, "kinds": []}
 
 
 def _save(target: Path, row: dict[str, Any]) -> None:
     target.write_text(json.dumps(row, ensure_ascii=False), encoding="utf-8")
 
 
-def print_rows(samples: list[Sample], files: dict[str, Path], rows: list[Path], name: str) -> None:
+def print_rows(samples: list[Sample], parts: list[Part], rows: list[Path], name: str) -> None:
     """The table: a column for each state of the scans, one for pages with a layer of poor text behind them."""
-    groups = {
-        state: [s for s in samples if ocr_scans.STATES[s.variant] == state] for state in ocr_scans.STATES.values()
-    }
+    groups: dict[str, list[Sample]] = {"all": samples}
+    for state in dict.fromkeys(ocr_scans.STATES.values()):
+        groups[state] = [s for s in samples if ocr_scans.STATES[s.variant] == state]
     groups["hidden text"] = [s for s in samples if s.hidden]
-    print(f"\n{name}: {len(samples)} pages of as many PDFs, {sum(len(s.lines) for s in samples)} lines")
-    heads = [f"{group} (n = {len(own)})" for group, own in groups.items()]
-    print("| engine | all: characters, order | " + " | ".join(heads) + " | CPU s a page | RSS MB |")
-    print("|---|---|" + "---|" * (len(groups) + 2), flush=True)
-    for row in rows:
-        result = json.loads(row.read_text(encoding="utf-8"))
-        places: Counter[str] = Counter()
-        scores = {}
-        for s in samples:
-            scores[id(s)] = score(s.lines, result["pages"][s.language][places[s.language]])
-            places[s.language] += 1
+    print(
+        f"\n{name}: {len(samples)} pages of as many PDFs, {sum(len(s.lines) for s in samples)} lines; characters, order"
+    )
+    print("| engine | " + " | ".join(f"{group} (n = {len(own)})" for group, own in groups.items()), end="")
+    print(" | CPU s a page | RSS MB |\n|---|" + "---|" * (len(groups) + 2), flush=True)
+    for path in rows:
+        row = _load(path)
+        scores = {
+            (s.path, s.page): score(s.lines, lines)
+            for part in parts if part.name in row["pages"]
+            for s, lines in zip(part.samples, row["pages"][part.name], strict=True)
+        }  # fmt: skip
         cells = []
-        for own in (samples, *groups.values()):
-            right, total, ordered, found = (sum(scores[id(s)][i] for s in own) for i in range(4))
-            cells.append(f"{100 * right / max(1, total):.2f} %, {ordered / max(1, found):.3f}")
-        engine = row.name.split(".", 1)[1].removesuffix(".json")
-        count = len(samples)
-        print(f"| {engine} | {' | '.join(cells)} | {result['cpu'] / count:.2f} | {result['rss']:.0f} |", flush=True)
-        worst = sorted(samples, key=lambda s: scores[id(s)][0] - scores[id(s)][1])[:6]
-        result["worst"] = [
-            f"{s.path.name} page {s.page + 1}, {s.variant}: {100 * scores[id(s)][0] / scores[id(s)][1]:.1f} %,"
-            f" {scores[id(s)][2]}/{scores[id(s)][3]}"
-            for s in worst
-        ]
-        _save(row, result)
-        if result.get("kinds") and "small" in engine:
-            _print_kinds({(a, b): n for a, b, n in result["kinds"]})
+        for own in groups.values():
+            found = [scores[s.path, s.page] for s in own if (s.path, s.page) in scores]
+            right, total, ordered, seen = (
+                (sum(column) for column in zip(*found, strict=True)) if found else (0, 0, 0, 0)
+            )
+            cells.append(f"{100 * right / max(1, total):.2f} %, {ordered / max(1, seen):.3f}")
+        engine = path.name.split(".", 1)[1].removesuffix(".json")
+        engine += "" if len(scores) == len(samples) else f" ({len(scores)} pages so far)"
+        cost = f"{row['cpu'] / max(1, len(scores)):.2f} | {row['rss']:.0f}"
+        print(f"| {engine} | {' | '.join(cells)} | {cost} |", flush=True)
+        worst = sorted((key for key in scores), key=lambda key: scores[key][0] - scores[key][1])[:6]
+        with path.with_suffix(".worst").open("w", encoding="utf-8") as file:
+            for key in worst:
+                right, total, ordered, seen = scores[key]
+                file.write(f"{key[0].name} page {key[1] + 1}: {right:.0f} of {total:.0f}, {ordered} of {seen} lines\n")
+        if "small" in engine:
+            kinds: Counter[tuple[str, str]] = Counter()
+            for a, b, count in row["kinds"]:
+                kinds[a, b] += count
+            _print_kinds(kinds)
 
 
 def _print_kinds(kinds: dict[tuple[str, str], int]) -> None:
@@ -251,10 +297,15 @@ def compare_kinds(page: Sample, blocks: list[Any]) -> Counter[tuple[str, str]]:
 
 
 def score(truth: list[str], lines: list[str]) -> tuple[float, float, int, int]:
-    """(right characters, characters, lines in sequence, lines found) of a page."""
-    text = "".join(normal(line) for line in lines)
+    """(right characters, characters, lines in sequence, lines found) of a page.
+
+    A line whose text comes back on the page, be it within another line, has no one place: it says nothing of the order.
+    With such lines the truth's own order would get no more than 0.97 on pages with short or repeated lines.
+    """
+    text, whole = "".join(normal(line) for line in lines), "".join(truth)
     right = total = 0.0
     places: list[int] = []
+    whole = "".join(truth)  # what stands on the page twice, as filler text, has no one place
     for line in truth:
         total += len(line)
         hit = fuzz.partial_ratio_alignment(line, text) if text else None
@@ -265,7 +316,7 @@ def score(truth: list[str], lines: list[str]) -> tuple[float, float, int, int]:
             for a in (-2, -1, 0, 1, 2) for b in (-2, -1, 0, 1, 2)
         )  # fmt: skip
         right += likeness * len(line)
-        if likeness >= 0.8:
+        if likeness >= 0.8 and whole.count(line) == 1:
             places.append(hit.dest_start)
     tails: list[int] = []
     for place in places:

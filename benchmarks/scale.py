@@ -2,9 +2,15 @@
 
 Every engine builds the slices of the same frozen plan; the shards must come out alike. ``floor`` is what no build can
 avoid (``build.py``): the pages rendered, encoded, and their text read once, in one process. ``bare`` is our code for
-slices in one process without a sandbox: what the sandbox costs is the difference to ``local-1``. Peers run that code
-too, in environments of their own, so that engines are compared, and nothing else. CPU time counts every process that an
-engine starts.
+slices in one process without a sandbox: what the sandbox costs is the difference to ``local-1``. ``freeze`` is the
+inventory and the plan, which come before all. Peers run our code for slices too, in environments of their own, so that
+engines are compared, and nothing else. CPU time counts every process that an engine starts.
+
+Pages differ, so cost is told as a multiple of the floor of the same pages. Starting costs the same for any corpus; what
+more documents cost is therefore told as ``added``: what the step from one corpus size to the next adds to the CPU time
+of ``local-1``, over what it adds to that of the floor.
+
+A line below each table divides ``bare`` by tasks; its ``rest`` is start-up, writing and hashing of shards.
 
     python benchmarks/scale.py PDF_FOLDER... --work DIR [--counts 25,250,1000] [--only WORDS] [--set key=value]
 
@@ -14,6 +20,7 @@ Measurements are kept in DIR/results.json: what is there is not measured again, 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import ctypes
 import hashlib
 import json
@@ -22,6 +29,7 @@ import resource
 import shutil
 import subprocess
 import sys
+import threading
 import time
 import venv
 from pathlib import Path
@@ -45,9 +53,30 @@ COMMAND = (
 )
 
 
+def watch(seen: dict[tuple[str, str], float], ended: threading.Event) -> None:
+    """Note the CPU seconds of all processes below this one, by (process id, start), until the end."""
+    tick = os.sysconf("SC_CLK_TCK")
+    while not ended.wait(0.25):
+        parents: dict[str, tuple[str, str, float]] = {}
+        for path in Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(OSError):
+                fields = path.read_text().rpartition(")")[2].split()
+                parents[path.parent.name] = (fields[1], fields[19], (int(fields[11]) + int(fields[12])) / tick)
+        below = {str(os.getpid())}
+        for _ in range(8):  # generations
+            below |= {pid for pid, (parent, _, _) in parents.items() if parent in below}
+        for pid in below - {str(os.getpid())}:
+            _, start, seconds = parents[pid]
+            seen[pid, start] = seconds
+
+
 def measured(command: list[str]) -> dict[str, Any]:
     """Run a command: CPU seconds of it and of all that it started, wall seconds, and what it printed as JSON."""
     before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+    seen: dict[tuple[str, str], float] = {}
+    ended = threading.Event()
+    watcher = threading.Thread(target=watch, args=(seen, ended), daemon=True)
+    watcher.start()
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     wall = time.monotonic() - started
     if done.returncode:
@@ -60,8 +89,11 @@ def measured(command: list[str]) -> dict[str, Any]:
                 time.sleep(0.1)
         except ChildProcessError:
             break
+    ended.set()
+    watcher.join()
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    # Ray does not wait for its workers, so that the system forgets their time: what was seen of them counts.
+    cpu = max(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, sum(seen.values()))
     line = next((line for line in reversed(done.stdout.splitlines()) if line.startswith("{")), "{}")
     return {"cpu": cpu, "wall": wall} | json.loads(line)
 
@@ -128,7 +160,7 @@ def run(job: str, count: int, options: argparse.Namespace, files: list[str]) -> 
 
 def show(results: dict[str, dict[str, Any]], counts: list[int]) -> None:
     """Print the tables."""
-    first = None
+    previous: dict[str, Any] | None = None
     for count in counts:
         own = {job: results[f"{job}@{count}"] for job in MATRIX if f"{job}@{count}" in results}
         if not {"floor", "local-1"} <= own.keys():
@@ -143,13 +175,18 @@ def show(results: dict[str, dict[str, Any]], counts: list[int]) -> None:
                 f"{job:12} {result['cpu']:8.1f} {1000 * result['cpu'] / pages:8.2f} {result['cpu'] / floor:8.2f}"
                 f" {result['wall']:8.1f} {result.get('peak', 0):8.0f}  {same}"
             )
-        ratio = own["local-1"]["cpu"] / floor
-        first = first or ratio
-        lines = [f"local 1: {ratio:.2f} x floor, {ratio / first - 1:+.1%} against the smallest corpus"]
+        lines = []
+        if previous is not None:
+            added = [own[job]["cpu"] - previous[job]["cpu"] for job in ("local-1", "floor")]
+            lines.append(f"added: {added[0] / added[1]:.2f} x floor")
+        previous = own
         if "local-2" in own:
             lines.append(f"2 workers: {2 * own['local-1']['cpu'] / own['local-2']['cpu']:.2f} x 1, by CPU time")
         if "bare" in own:
             lines.append(f"isolation: {own['local-1']['cpu'] / own['bare']['cpu'] - 1:+.1%}")
+            parts = dict(own["bare"].get("tasks", {}))
+            parts["rest"] = own["bare"]["cpu"] - sum(parts.values())
+            lines.append("CPU ms a page: " + ", ".join(f"{k} {1000 * v / pages:.2f}" for k, v in parts.items()))
         print("\n".join(lines))
 
 
@@ -166,7 +203,7 @@ def main() -> None:
     options.work.mkdir(parents=True, exist_ok=True)
     ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
     files = sorted(
-        (str(path) for folder in options.corpus for path in folder.rglob("*.pdf")),
+        (str(path.resolve()) for folder in options.corpus for path in folder.rglob("*.pdf")),
         key=lambda path: hashlib.sha256(Path(path).name.encode()).digest(),
     )
     store = options.work / "results.json"

@@ -14,6 +14,8 @@ import importlib
 import json
 import sys
 import tempfile
+import time
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,9 @@ from mmprolong_builders.workspace import Workspace
 
 from mmprolong_data.settings import from_plain
 
+CPU: Counter[str] = Counter()
+"""Task -> CPU seconds in this process."""
+
 
 class InlinePool:
     """Runs tasks in this very process, with no protection from a document."""
@@ -38,12 +43,15 @@ class InlinePool:
         module, _, name = target.partition(":")
         function = getattr(importlib.import_module(module), name)
         for payload in payloads:
+            started = time.process_time()
             try:
-                yield Outcome(function(payload))
+                outcome = Outcome(function(payload))
             except DocumentError as error:
-                yield Outcome(None, error.reason, error.detail)
+                outcome = Outcome(None, error.reason, error.detail)
             except Exception as error:  # noqa: BLE001 - as in a child
-                yield Outcome(None, fallback, str(error))
+                outcome = Outcome(None, fallback, str(error))
+            CPU[task] += time.process_time() - started
+            yield outcome
 
 
 def build_slice(out: str, number: int) -> None:
@@ -90,7 +98,7 @@ def raydata(out: str, workers: int) -> None:
     """Ray Data, a row a slice."""
     import ray
 
-    ray.init(num_cpus=workers, include_dashboard=False, logging_level="ERROR", log_to_driver=False)
+    ray.init(address="local", num_cpus=workers, include_dashboard=False, logging_level="ERROR", log_to_driver=False)
 
     def one(row: dict[str, Any]) -> dict[str, Any]:
         build_slice(out, int(row["id"]))
@@ -110,4 +118,4 @@ if __name__ == "__main__":
 
     job, folder = sys.argv[1], sys.argv[2]
     getattr(scale_jobs, job)(folder, int(sys.argv[3]) if len(sys.argv) > 3 else 1)
-    print(json.dumps({"peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
+    print(json.dumps({"tasks": scale_jobs.CPU, "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))

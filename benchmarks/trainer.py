@@ -1,7 +1,8 @@
 """The trainer's claims, measured: memory of the loss, a step at growing context, waiting for data, fill of packs.
 
     python benchmarks/trainer.py loss                      loss of 16,384 positions: full logits, torch's fused, ours
-    python benchmarks/trainer.py step --most 8192          growing context, ours beside transformers' Trainer
+    python benchmarks/trainer.py steps [TOKENS ...]        steps at growing context, beside transformers' Trainer and
+                                                           VeOmni (where .venv-veomni is: make test-veomni makes it)
     python benchmarks/trainer.py fill FILE.parquet ...     packing by window beside the best possible: of an index,
                                                            or of a build to come (DATASET/.work/inventory.parquet)
     python benchmarks/trainer.py wait RUN/metrics.jsonl    share of the steps of a run that waited for data
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -21,6 +23,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "tests"))
+
+CONTEXTS = [2048, 4096, 8192, 16_384, 32_768]
+STEP_VOCABULARY = 16_384
+"""A ninth of the real one: transformers' logits of 32K tokens would fill this machine otherwise."""
 POSITIONS, VOCABULARY, HIDDEN, CHUNK = 16_384, 32_000, 64, 512
 LOSSES = ("full logits", "F.linear_cross_entropy", "ours", "full logits, 10 % labelled", "ours, 10 % labelled")
 
@@ -84,84 +92,95 @@ def loss() -> None:
         print(f"{name:32} {memory:8.0f} {cpu:7.1f} {wall:7.1f}", flush=True)
 
 
-def one_step(kind: str, tokens: int, folder: str) -> None:
-    """One training step of a tiny model on one document of about ``tokens`` tokens, after one to warm up."""
-    import numpy as np
-    import torch
-    from mmprolong_trainer import attention, model, rope
-    from mmprolong_trainer.batch import Document, make_batch
-    from mmprolong_trainer.config import Optimizer
+STEPS = 3
+"""Of which the first warms up."""
+
+
+def steps(contexts: list[int], veomni: str | None) -> None:
+    """The table of whole steps: our trainer, transformers' and VeOmni's on the same samples and model."""
+    kinds = ["ours", "transformers Trainer", *(["VeOmni, of 2 processes"] if veomni else [])]
+    print(
+        f"A step of a tiny Qwen2.5-VL (vocabulary {STEP_VOCABULARY:,}), from JPEG pages to AdamW: one document,\n"
+        "recomputation on, float32, one thread; mean of the steps after the first, peak of the whole process\n"
+    )
+    print(f"{'tokens':>8}  {'trainer':22} {'CPU s':>7} {'wall s':>7} {'waiting':>8} {'peak MiB':>9}  losses")
+    for tokens in contexts:
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            longest = write_run(folder, tokens)
+            for kind in kinds:
+                rows, most = run_steps(kind, tokens, folder, veomni)
+                kept = rows[1:]
+                cpu, wall = (sum(row[key] for row in kept) / len(kept) for key in ("cpu", "seconds"))
+                waiting = "-" if "wait" not in kept[0] else f"{sum(r['wait'] for r in kept) / (wall * len(kept)):8.2%}"
+                losses = "" if "of 2" in kind else " ".join(f"{row['loss']:.3f}" for row in rows)
+                print(f"{longest:8,}  {kind:22} {cpu:7.1f} {wall:7.1f} {waiting:>8} {most:9,.0f}  {losses}", flush=True)
+
+
+def write_run(folder: Path, tokens: int) -> int:
+    """A model, a dataset of documents of nearly ``tokens`` tokens, and ``run.yaml``. Returns the longest's."""
+    import dataclasses
+
+    from mmprolong_trainer import tiny
     from mmprolong_trainer.encode import ChatEncoder
     from mmprolong_trainer.images import PageDecoder
-    from mmprolong_trainer.packed import PackedModel
-    from mmprolong_trainer.prepare import load_config
-    from mmprolong_trainer.schedule import make_optimizer, scale_and_clip
+    from support.samples import document_pages, make_sample, write_dataset
 
-    from mmprolong_data.chat import build_messages
-
-    torch.set_num_threads(1)
-    path = Path(folder)
-    grid = np.array([[1, 32, 24]] * max(1, tokens // 200))  # pages of 192 tokens
-    pixels = np.random.default_rng(0).integers(0, 256, (int(grid.prod(axis=1).sum()), 588), dtype=np.uint8)
-    encoded = ChatEncoder(path).encode(build_messages("What is it?", "12", len(grid)), grid)
-    config = load_config(path)
-    cpu = torch.device("cpu")
-    if kind == "ours":
-        attention.select_kernel("auto", cpu, torch.float32)
-        built = model.build_model(config)
-        attention.attach(built)
-        model.materialize(built, cpu)
-        model.load_weights(built, path)
-        rope.check_built(built, rope.base_of(config.text_config))
-        model.checkpoint_activations([part for parts in model.layers(built) for part in parts], offload=False)
-        packed = PackedModel(built, 1024).train()
-        optimizer = make_optimizer(packed, Optimizer())
-
-        def ours() -> None:
-            batch = make_batch([Document(encoded, pixels, grid, 0, "x")], 0, 1, PageDecoder(14, 2, 1))
-            packed(batch)[0].backward()
-            scale_and_clip(packed, batch.labelled, 1.0)
-            optimizer.step()
-            optimizer.zero_grad()
-
-        measured(ours)
-        return
-    from transformers import Qwen2_5_VLForConditionalGeneration, Trainer, TrainingArguments
-
-    reference = Qwen2_5_VLForConditionalGeneration.from_pretrained(path, attn_implementation="sdpa")
-    ids = torch.from_numpy(encoded.ids)
-    labels = torch.full_like(ids, -100)
-    labels[1:] = torch.from_numpy(encoded.targets[:-1])
-    values = PackedModel(reference, 8).normalize(torch.from_numpy(pixels), torch.float32)
-    item = {
-        "input_ids": ids[None], "labels": labels[None], "pixel_values": values,
-        "image_grid_thw": torch.from_numpy(grid), "mm_token_type_ids": torch.from_numpy(encoded.is_image)[None].int(),
-    }  # fmt: skip
-    with tempfile.TemporaryDirectory() as scratch:
-        arguments = TrainingArguments(
-            scratch, max_steps=1, per_device_train_batch_size=1, gradient_checkpointing=True, report_to=[],
-            save_strategy="no", logging_strategy="no", use_cpu=True, disable_tqdm=True, remove_unused_columns=False,
-        )  # fmt: skip
-        trainer = Trainer(reference, arguments, train_dataset=[item], data_collator=lambda rows: rows[0])
-        measured(trainer.train)
+    vocabulary = tiny.write_tokenizer(
+        folder / "model", ["Page 1: Which code stands on page? system user assistant"] * 9
+    )
+    tiny.write_tiny_model(folder / "model", tiny.tiny_config("qwen2_5_vl", max(vocabulary, STEP_VOCABULARY)))
+    encoder, samples = ChatEncoder(folder / "model"), []
+    for number in range(2 * STEPS):
+        pages = (tokens - 100) // 200  # 192 tokens of a page, and its label
+        sample = make_sample(number, pages=pages, images=document_pages(number, pages, 336, 448))
+        grid = PageDecoder(14, 2, 1).grid(list(sample.images), sample.id)
+        samples.append(dataclasses.replace(sample, num_tokens=len(encoder.encode(sample.messages, grid))))
+    write_dataset(folder / "mmprolong", shards={("extract_single", "train"): [samples]})
+    (folder / "run.yaml").write_text(
+        f"""
+model: {{path: model, dtype: float32}}
+data: {{path: mmprolong, configs: {{extract_single: 1.0}}, max_tokens: {tokens}, pack: false, threads: 1}}
+optimizer: {{lr: 1e-3, min_lr: 1e-3, warmup: 0.0}}
+run:
+  {{out: ours, token_budget: {(STEPS - 1) * tokens + 1}, global_batch_tokens: {tokens}, checkpoint_every: 0,
+   threads: 1, export: false}}
+""",
+        encoding="utf-8",
+    )
+    return max(sample.num_tokens for sample in samples)
 
 
-def step(most: int) -> None:
-    """The table of steps."""
-    from mmprolong_trainer import tiny
+def run_steps(kind: str, tokens: int, folder: Path, veomni: str | None) -> tuple[list[dict[str, float]], float]:
+    """What each step cost, and the peak of the resident set in MiB."""
+    if not kind.startswith("VeOmni"):
+        output = command(sys.executable, HERE / "trainer_jobs.py", kind.split()[0], folder, cwd=folder)
+        found = json.loads(output.splitlines()[-1])
+        return found["steps"], found["peak"]
+    from support.veomni import SCRIPTS, SDPA
 
-    with tempfile.TemporaryDirectory() as folder:
-        vocabulary = tiny.write_tokenizer(Path(folder), ["Page 1: What is it? 12 system user assistant"] * 9, 32_000)
-        config = tiny.tiny_config("qwen2_5_vl", max(vocabulary, 32_000))
-        tiny.write_tiny_model(Path(folder), config)
-        print("One step of a tiny Qwen2.5-VL, vocabulary 32,000, one document, recomputation on, float32, one thread\n")
-        print(f"{'tokens':>8}  {'trainer':22} {'+ MiB':>8} {'CPU s':>7} {'wall s':>7}")
-        tokens = 2048
-        while tokens <= most:
-            for kind in ("ours", "transformers Trainer"):
-                memory, cpu, wall = child("one-step", kind, tokens, folder)
-                print(f"{tokens:8,}  {kind:22} {memory:8.0f} {cpu:7.1f} {wall:7.1f}", flush=True)
-            tokens *= 2
+    # VeOmni runs on two CPU processes, but not on one: each gets a document a step, and the first is measured.
+    longer = [
+        "--set=run.out=theirs",
+        f"--set=run.global_batch_tokens={2 * tokens}",
+        f"--set=run.token_budget={2 * (STEPS - 1) * tokens + 1}",
+    ]
+    command(sys.executable, "-m", "mmprolong_data.cli", "export-veomni", "run.yaml", "veomni", *longer, cwd=folder)
+    start = [veomni, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command(*start, SCRIPTS / "steps.py", "steps", "veomni/veomni.yaml", *SDPA, cwd=folder)
+    rows = json.loads((folder / "steps-0").read_text(encoding="utf-8"))
+    return rows, rows[-1]["peak"]
+
+
+def command(*words: object, cwd: Path) -> str:
+    """Run a program on one thread. Returns what it printed."""
+    done = subprocess.run(
+        [*map(str, words)], cwd=cwd, capture_output=True, text=True, check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    if done.returncode:
+        raise SystemExit(f"{done.stdout[-1000:]}\n{done.stderr[-3000:]}")
+    return done.stdout
 
 
 def fill(paths: list[Path]) -> None:
@@ -240,22 +259,20 @@ def wait(path: Path) -> None:
 def main() -> None:
     """Choose a measurement."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("loss", "step", "fill", "wait", "one-loss", "one-step"))
+    parser.add_argument("what", choices=("loss", "steps", "fill", "wait", "one-loss"))
     parser.add_argument("arguments", nargs="*")
-    parser.add_argument("--most", type=int, default=8192, help="step: the longest context")
     options = parser.parse_args()
     if options.what == "loss":
         loss()
-    elif options.what == "step":
-        step(options.most)
+    elif options.what == "steps":
+        python = HERE.parent / ".venv-veomni" / "bin" / "python"
+        steps([int(word) for word in options.arguments] or CONTEXTS, str(python) if python.exists() else None)
     elif options.what == "fill":
         fill([Path(path) for path in options.arguments])
     elif options.what == "wait":
         wait(Path(options.arguments[0]))
-    elif options.what == "one-loss":
-        one_loss(options.arguments[0])
     else:
-        one_step(options.arguments[0], int(options.arguments[1]), options.arguments[2])
+        one_loss(options.arguments[0])
 
 
 if __name__ == "__main__":

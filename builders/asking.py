@@ -63,9 +63,9 @@ def run_asking_slices(
     max_cost: float | None,
     note: Callable[[str], None],
 ) -> Asked:
-    """Build slices with questions by a model.
+    """Build slices with questions by a model, under the locks and records of all slices (``SliceRunner``).
 
-    A slice in which a request got no answer is left for the next run, and the others are built.
+    A slice in which a request got no answer is left for the next run, and the others are built: that is no failure.
 
     Args:
         builder: Without its ``asker``.

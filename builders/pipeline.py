@@ -197,7 +197,7 @@ class Build:
                     f"{stored_path(files[0])} and {len(files) - 1} more PDFs are not there. Remedy: the corpus in a"
                     " folder that all machines share under the same path"
                 )
-            return self._run_slices(workspace, plan, pool, begun, numbers, numbers, most=most)
+            return self._run_slices(workspace, plan, pool, begun, numbers, numbers, most)
 
     def run_part(self, part: int, parts: int) -> PartResult:
         """Build the slices whose number leaves the remainder ``part`` when divided by ``parts``; publish nothing.
@@ -235,7 +235,7 @@ class Build:
             if mine and ledger is not None and not checked:
                 self._check_endpoints(ledger)
             self.observer.planned(plan.only(own))
-            ran = self._run_slices(workspace, plan, pool, begun, own, mine, ledger)
+            ran = self._run_slices(workspace, plan, pool, begun, own, mine, ledger=ledger)
         return PartResult(plan, own, len(mine) - len(ran.failed), ran.failed, ran.cpu_seconds, ran.spent)
 
     def _enter(self, workspace: Workspace, begun: dict[str, Any], parts: int | None, held: ExitStack) -> Plan | None:
@@ -404,10 +404,10 @@ class Build:
         begun: dict[str, Any],
         own: Sequence[int],
         missing: Sequence[int],
-        ledger: LedgerFile | None = None,
         most: Mapping[int, int] | None = None,
+        ledger: LedgerFile | None = None,
     ) -> _Ran:
-        """Run the missing ones of ``own``; ``ledger``: of a part; ``most``: see ``SliceRunner``."""
+        """Run the missing ones of ``own``; ``most``: see ``SliceRunner``; ``ledger``: of a part."""
         stop = StopFlag()
         reads = "ocr" in begun["tools"] and missing
         reader = PageReader(self.recipe, pool, workspace.root / "ocr", self.workers) if reads else None

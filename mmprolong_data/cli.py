@@ -14,6 +14,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from importlib import metadata
+from pathlib import Path
 from types import FrameType
 
 from rich.console import Console
@@ -31,6 +32,8 @@ class Terminated(KeyboardInterrupt):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Returns the exit code."""
+    if sys.stdout is None:  # closed by the caller, as in `mmprolong ... >&-`
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - until the process ends
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
             # In a locale without UTF-8 a name or a question with a letter of its own would end the command.
@@ -55,7 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:  # a path that cannot be what it was given for, a right that is lacking, a full disk
-        _print_error(errors, f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error))
+        where = f"{error.filename}: " if error.filename else ""
+        _print_error(errors, f"{where}{error.strerror or error}")
         return 1
 
 

@@ -101,7 +101,7 @@ def prepare_model(
     if not folder.is_dir():
         folder = _download(source)
     if out.exists() and any(out.iterdir()):
-        raise MMProLongError(f"{out}: exists and is not empty. Remedy: another folder, or remove it")
+        raise MMProLongError(f"{out}: exists and is not empty. Remedy: another folder")
     config = load_config(folder)
     if not list(folder.glob("*.safetensors")):
         raise MMProLongError(f"{folder}: no *.safetensors here")

@@ -32,8 +32,8 @@ ROLES = {"human": "user", "gpt": "assistant", "user": "user", "assistant": "assi
 class ShortContextPacks:
     """Packs of short samples, as a function of their number: the same on every rank and on every shape.
 
-    All samples are measured once (by rank 0, kept in ``run.out``). Those longer than a pack, or without an answer,
-    are left out and counted in ``left_out``.
+    All samples are measured once (by rank 0, kept in ``run.out``). Those longer than a pack, damaged, or without an
+    answer are left out and counted in ``left_out``.
     """
 
     def __init__(self, config: TrainConfig, encoder: ChatEncoder, decoder: PageDecoder, place: Place) -> None:
@@ -61,7 +61,7 @@ class ShortContextPacks:
 
     def describe(self) -> str:
         """What is there, in one line."""
-        left_out = f", {self.left_out:,} left out (too long, or without an answer)" if self.left_out else ""
+        left_out = f", {self.left_out:,} left out (too long, damaged, or without an answer)" if self.left_out else ""
         return f"short context of {self._where}, {len(self._usable):,} samples{left_out}"
 
     def documents(self, number: int) -> list[Document]:
@@ -200,5 +200,15 @@ def _messages(row: dict[str, Any], where: str) -> list[dict[str, Any]]:
             content = [{"type": "text", "text": pieces[0]}]
             for piece in pieces[1:]:
                 content += [{"type": "image"}, {"type": "text", "text": piece}]
-        messages.append({"role": role, "content": content})
+        messages.append({"role": role, "content": [_part(part, where) for part in content]})
     return messages
+
+
+def _part(part: Any, where: str) -> dict[str, Any]:
+    """A part without the columns of other types, which Arrow fills with nulls."""
+    kind = part.get("type") if isinstance(part, dict) else None
+    if kind == "image":
+        return {"type": "image"}
+    if kind == "text" and isinstance(part.get("text"), str):
+        return {"type": "text", "text": part["text"]}
+    raise MMProLongError(f"{where}: a part that is neither text nor image: {str(part)[:100]}")

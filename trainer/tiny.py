@@ -105,7 +105,7 @@ def make_tiny_model(folder: Path, dataset: Path, seed: int = 0) -> int:
     from .model import build_model
 
     if folder.exists() and any(folder.iterdir()):
-        raise MMProLongError(f"{folder}: exists and is not empty. Remedy: another folder, or remove it")
+        raise MMProLongError(f"{folder}: exists and is not empty. Remedy: another folder")
     configs = read_manifest(dataset).configs()
     texts = []
     for pack in PageStream(dataset, configs, pixels=None, pack=False, max_tokens=1 << 24):

@@ -28,6 +28,7 @@ If the build is interrupted, run the same command again: it goes on where it was
 
 On many machines with one shared folder: run the same command with --part i/N for every i from 0 to N-1, in any order,
 at the same time or one after the other; then once with --finish. 'mmprolong status DIR' tells how far all of them are.
+Parts may ask a language model too: --max-cost is what one run of one part may spend; 'mmprolong cost DIR' adds up.
 """
 
 BUILD_EXAMPLES = """\

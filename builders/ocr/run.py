@@ -262,6 +262,7 @@ def _environment(home: Path, settings: Ocr) -> dict[str, str]:
     Models that PaddleOCR downloads are kept where its users look for them.
     """
     own = {"HOME": str(home), "XDG_CACHE_HOME": str(home / ".cache"), "XDG_CONFIG_HOME": str(home / ".config")}
+    own["TMPDIR"] = str(home)  # some of them leave files there, too
     own["PYTHONUSERBASE"] = site.getuserbase()  # packages installed with --user are found by the home
     if settings.engine == "paddleocr" and not bundled(settings):
         own |= {name: os.environ[name] for name in _DOWNLOADS if name in os.environ}

@@ -8,6 +8,7 @@ import random
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -16,13 +17,17 @@ from mmprolong_builders.reasons import DOCUMENT_REASONS
 from support import hostile
 from support.builds import ENVIRONMENT, run
 from support.documents import write_report
+from support.scans import picture_of, write_scanned
 
 COUNT = 310
 ARGUMENTS = (
     "--workers", "2", "--set", "select.pages=[1,50]", "--set", "render.dpi=36", "--set", "render.min_dpi=36",
     "--set", "pack.documents_per_slice=200", "--no-report",
-    "--set", "parse.ocr=never",  # OCR never sees a PDF, only pictures of pages
+    "--set",
 )  # fmt: skip
+WITHOUT_OCR = (*ARGUMENTS, "parse.ocr=never")
+"""OCR never sees a PDF, only pictures of pages; it has fewer documents, and a test of its own."""
+WITH_OCR = (*ARGUMENTS, "parse.ocr=require", "--set", "ocr.model=tiny", "--set", "ocr_limits.workers=1")
 
 IN_PROCESS = """
 import json, resource, sys
@@ -97,17 +102,27 @@ def write_malformed(folder: Path, count: int, url: str) -> None:
     write_report(folder / "good.pdf", 8, seed=3)
 
 
+def write_malformed_scans(folder: Path, count: int) -> None:
+    folder.mkdir()
+    report = write_report(folder.parent / "report.pdf", 1, seed=4)
+    scan = write_scanned(folder / "good.pdf", [picture_of(report, 0, 60)], dpi=60)
+    for number in range(count):
+        (folder / f"{number}.pdf").write_bytes(damage(scan.read_bytes(), random.Random(f"scan {number}")))
+    for name, data in {"blank": hostile.blank_page(), "damaged": hostile.damaged_content()}.items():
+        (folder / f"{name}.pdf").write_bytes(data)
+
+
 def snapshot(folder: Path) -> dict[str, tuple[int, int]]:
     return {str(path): (path.stat().st_size, path.stat().st_mtime_ns) for path in folder.rglob("*") if path.is_file()}
 
 
-def build(place: Path, corpus: Path) -> dict[str, object]:
+def build(place: Path, corpus: Path, arguments: Sequence[str] = WITHOUT_OCR) -> dict[str, object]:
     """Build ``corpus`` into ``place/mmprolong`` with home, current and temporary folder inside ``place``."""
     for name in ("home", "tmp", "cwd"):
         (place / name).mkdir(parents=True)
     environment = ENVIRONMENT | {"HOME": str(place / "home"), "TMPDIR": str(place / "tmp")}
     done = subprocess.run(
-        [sys.executable, "-c", IN_PROCESS, "build", str(corpus), "--out", str(place / "mmprolong"), *ARGUMENTS],
+        [sys.executable, "-c", IN_PROCESS, "build", str(corpus), "--out", str(place / "mmprolong"), *arguments],
         capture_output=True, text=True, env=environment, cwd=place / "cwd", timeout=500, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -170,3 +185,25 @@ def test_malformed_documents_cost_themselves_and_leave_nothing_behind(tmp_path: 
         assert {path.name for path in place.iterdir()} == {"home", "tmp", "cwd", "mmprolong"}
         assert not [path for name in ("home", "tmp", "cwd") for path in (place / name).rglob("*")]
         assert not list(place.rglob("*.tmp"))
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks at processes through /proc")
+@pytest.mark.usefixtures("ocr_extra")
+def test_malformed_scans_cost_themselves_and_their_readers_leave_nothing_behind(tmp_path: Path) -> None:
+    pdfs = tmp_path / "pdfs"
+    write_malformed_scans(pdfs, 12)
+    before = snapshot(pdfs)
+    value = build(tmp_path / "built", pdfs, WITH_OCR)
+    out = tmp_path / "built" / "mmprolong"
+    documents = json.loads((out / "manifest.json").read_bytes())["documents"]
+    assert documents["found"] == len(before) == 15
+    assert documents["found"] == documents["used"] + sum(documents["left_out"].values())
+    assert set(documents["left_out"]) <= set(DOCUMENT_REASONS)
+    rows = {row["name"]: row for row in pq.read_table(out / "index" / "documents.parquet").to_pylist()}
+    assert rows["good.pdf"]["reason"] == ""
+    assert value["code"] == 0
+    assert value["children"] == []
+    assert not processes_of(tmp_path / "built")
+    assert snapshot(pdfs) == before
+    for name in ("home", "tmp", "cwd"):
+        assert not list((tmp_path / "built" / name).rglob("*")), name

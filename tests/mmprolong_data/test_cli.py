@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 from importlib import metadata
 from pathlib import Path
@@ -137,3 +138,12 @@ def test_a_repository_is_written_as_org_and_name(
     with pytest.raises(SystemExit, match="2"):
         main([*words, repo])
     assert f"{repo!r}: write the repository as ORG/NAME" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("redirection", "code", "words"), [(">&-", 0, ""), (">/dev/full", 1, "error: No space left")])
+def test_output_that_goes_nowhere_is_no_traceback(redirection: str, code: int, words: str) -> None:
+    line = f"{shlex.join(command('recipe'))} {redirection}"
+    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == code, done.stderr
+    assert done.stderr.startswith(words)
+    assert "Traceback" not in done.stderr

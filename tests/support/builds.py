@@ -70,6 +70,20 @@ def interrupt_when(
     return process.returncode, errors
 
 
+def until(condition: Callable[[], object], patience: float = 100) -> None:
+    """Wait until a condition holds; it is looked at every few milliseconds."""
+    deadline = time.monotonic() + patience
+    while not condition():
+        assert time.monotonic() < deadline, "the condition never held"
+        time.sleep(0.005)
+
+
+def half_made(out: Path) -> set[int]:
+    """Slices of a build that were begun and are not complete."""
+    begun = {int(path.name) for path in out.glob(".work/*/locks/*") if path.stat().st_size}
+    return begun - {int(path.stem) for path in out.glob(".work/*/pack/*.json")}
+
+
 def children_of(pid: int) -> list[int]:
     """Process ids of the direct children, whichever thread has started them (Linux)."""
     found: list[int] = []

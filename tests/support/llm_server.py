@@ -195,6 +195,8 @@ class LLMServer:
         books.most_under_way = max(books.most_under_way, books.under_way)
         try:
             return await self._answer(request)
+        except ConnectionResetError:
+            return self._error(499, "the client has gone")
         except (KeyError, IndexError, ValueError) as error:
             books.outcomes["broken"] += 1
             return self._error(400, f"the test's brain is broken: {error!r}")

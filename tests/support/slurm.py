@@ -95,12 +95,12 @@ class Slurm:
         self.until(lambda: all(state in FINAL for state in self.states(job).values()))
         return self.states(job)
 
-    def until(self, condition: Callable[[], object], patience: float = 60, pause: float = 0.05) -> None:
-        """Wait until a condition holds; it is looked at every ``pause`` seconds."""
+    def until(self, condition: Callable[[], object], patience: float = 240) -> None:
+        """Wait until a condition holds."""
         deadline = time.monotonic() + patience
         while not condition():
             assert time.monotonic() < deadline, f"the condition never held\n{self.logs()}"
-            time.sleep(pause)
+            time.sleep(0.05)
 
     def process(self, task: str) -> int:
         """Process id of the script of a running job or task, or of what it was replaced by."""
@@ -121,8 +121,8 @@ class Slurm:
         """Put a running or failed job in the queue again, as an administrator or a preemption does."""
         self.call("scontrol", "requeue", task)
         self.until(lambda: self.states(task)[task] == "PENDING")
-        # Slurm lets it wait two minutes for whatever ended it to be over.
-        self.call("scontrol", "update", f"jobid={task}", "StartTime=now")
+        # Slurm lets it wait two minutes for whatever ended it to be over; in the same second a node refuses it.
+        self.call("scontrol", "update", f"jobid={task}", "StartTime=now+2")
 
     def output(self, job: str) -> str:
         """What a job or the tasks of an array printed."""

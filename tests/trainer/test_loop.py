@@ -6,6 +6,8 @@ import contextlib
 import dataclasses
 import io
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -105,6 +107,45 @@ def test_settings_that_do_not_go_together_are_explained(
     results = run_ranks(1, tmp_path, lambda: [train(config) for config, _ in cases])[0]
     for (_, message), result in zip(cases, results, strict=True):
         assert message in result, result
+
+
+def test_a_dataset_for_pages_of_another_size_is_refused(qwen2_5: Path, tmp_path: Path) -> None:
+    """Packs are planned by the dataset's numbers; the model makes more tokens of the same pages."""
+    root = tmp_path / "mmprolong"
+    samples = [make_sample(n, pages=2, images=document_pages(n, 2), num_tokens=30) for n in range(8)]
+    write_dataset(root, shards={("extract_single", "train"): [samples]})
+    config = settings(
+        qwen2_5, root, tmp_path / "run", data__configs={"extract_single": 1.0}, run__global_batch_tokens=512
+    )
+    (result,) = run_ranks(1, tmp_path, train, config)
+    assert "a pack planned for 240 tokens has " in result
+    assert (
+        "Remedy: build it with tasks.tokenizer = the model's tokenizer.json, and for this model's page size" in result
+    )
+
+
+def test_the_command_under_torchrun(qwen2_5: Path, dataset: Path, tmp_path: Path) -> None:
+    """As a user starts it: two processes, settings from a file and from the command line, and what is left behind."""
+    (tmp_path / "run.yaml").write_text(
+        f"model: {{path: '{qwen2_5}', dtype: float32}}\ndata: {{path: '{dataset}', max_tokens: 512, threads: 1}}\n"
+        "run: {global_batch_tokens: 1024, token_budget: 1500, threads: 1}\n",
+        encoding="utf-8",
+    )
+    words = ["--standalone", "--nproc-per-node", "2", "-m", "mmprolong_trainer", "run.yaml"]
+    words += ["--set", "data.configs={extract_single: 1.0}", "--set", "run.out=out"]
+    done = subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", *words],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert re.search(r"parameters, [\d,]+ trained, RoPE base 1e\+06, attention sdpa\n", done.stdout), done.stdout
+    assert "Processes: 2 = dp 2 x sp 1 on cpu; a step: 2 packs of 512 tokens\n" in done.stdout
+    assert done.stdout.count("step      1  loss") == 1
+    assert rows(tmp_path / "out")[-1]["tokens"] >= 1500
+    load_reference(tmp_path / "out" / "model")
 
 
 def check(config: TrainConfig) -> tuple[str, str]:

@@ -10,13 +10,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
 import pytest
-from support.builds import SLICED, alive, content, run
+from support.builds import SLICED, alive, content, half_made, run, until
 from support.slurm import Slurm
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -35,13 +33,6 @@ def launch(where: str, pdfs: Path, out: Path, *more: str, tasks: int = 3) -> lis
     return [sys.executable, str(LAUNCHER), where, str(pdfs), str(out), "--tasks", str(tasks), *more, "--", *ARGUMENTS]
 
 
-def half_made(out: Path, slices: tuple[int, ...] = tuple(range(6))) -> bool:
-    """True while one of the slices is begun and not complete."""
-    begun = {int(path.name) for path in out.glob(".work/*/locks/*") if path.stat().st_size}
-    complete = {int(path.stem) for path in out.glob(".work/*/pack/*.json")}
-    return bool(begun.intersection(slices) - complete)
-
-
 def commands(out: Path) -> dict[str, int]:
     """The parts of a build that are running: ``i/N`` -> process id."""
     found = {}
@@ -55,21 +46,13 @@ def commands(out: Path) -> dict[str, int]:
     return found
 
 
-def until(condition: Callable[[], object], patience: float = 60) -> None:
-    """Wait until a condition holds."""
-    deadline = time.monotonic() + patience
-    while not condition():
-        assert time.monotonic() < deadline, "the condition never held"
-        time.sleep(0.005)
-
-
 def test_a_killed_part_ends_the_run_and_the_same_command_goes_on(
     pdfs: Path, whole: dict[str, str], tmp_path: Path
 ) -> None:
     out = tmp_path / "mmprolong"
     line = launch("local", pdfs, out, "--at-once", "2")
     process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    until(lambda: half_made(out, (0, 3)))
+    until(lambda: half_made(out) & {0, 3})
     os.kill(commands(out)["0/3"], signal.SIGKILL)
     text, _ = process.communicate(timeout=120)
     assert process.returncode == 1, text
@@ -125,7 +108,7 @@ def test_on_slurm_with_a_killed_rank(slurm: Slurm, pdfs: Path, whole: dict[str, 
     # Each of them is followed by a job of the same name that adds up datatrove's statistics.
     parts, end = (str(min(int(job) for job, name in jobs if name == own)) for own in ("mmprolong", "mmprolong-finish"))
     killed = f"{parts}_0"
-    slurm.until(lambda: half_made(out, (0, 3)), pause=0.005)
+    until(lambda: half_made(out) & {0, 3})
     os.kill(commands(out)["0/3"], signal.SIGKILL)
     slurm.until(lambda: slurm.states(parts)[killed] == "FAILED")
     slurm.requeue(killed)

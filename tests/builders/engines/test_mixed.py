@@ -6,17 +6,10 @@ import json
 import os
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
-from support.builds import SLICED, command, content, interrupt_when, run
-
-
-def begun(out: Path) -> set[int]:
-    """Slices that were begun and are not complete."""
-    started = {int(path.name) for path in out.glob(".work/*/locks/*") if path.stat().st_size}
-    return started - {int(path.stem) for path in out.glob(".work/*/pack/*.json")}
+from support.builds import SLICED, command, content, half_made, interrupt_when, run, until
 
 
 @pytest.mark.usefixtures("datatrove_environment")
@@ -27,7 +20,7 @@ def test_a_build_changes_its_launcher_and_is_killed_in_each(pdfs: Path, whole: d
     out = tmp_path / "mmprolong"
     line = ("build", pdfs, "--out", out, *SLICED)
     for more in (("--part", "3/4"), (), ("--part", "0/2")):
-        code, errors = interrupt_when(lambda: bool(begun(out)), *line, *more)
+        code, errors = interrupt_when(lambda: bool(half_made(out)), *line, *more)
         assert code == -signal.SIGKILL, errors
         assert not (out / "manifest.json").exists()
     step = BuildPart(str(pdfs), str(out), [word for word in SLICED if word not in ("--workers", "1")], 1)
@@ -48,10 +41,7 @@ def test_status_of_parts_that_work_and_that_are_gone(pdfs: Path, tmp_path: Path)
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     ) as process:
-        deadline = time.monotonic() + 100
-        while not begun(out):
-            assert time.monotonic() < deadline
-            time.sleep(0.005)
+        until(lambda: half_made(out))
         os.kill(process.pid, signal.SIGSTOP)
         now = json.loads(run("status", out, "--json").stdout)
         assert now["slices"] == 6

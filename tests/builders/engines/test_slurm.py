@@ -7,17 +7,10 @@ import signal
 import sys
 from pathlib import Path
 
-from support.builds import SLICED, content, run
+from support.builds import SLICED, content, half_made, run, until
 from support.slurm import Slurm
 
 SCRIPT = Path(__file__).resolve().parents[3] / "deploy" / "slurm.sbatch"
-
-
-def half_made(out: Path, slices: tuple[int, ...]) -> bool:
-    """True while one of the slices is begun and not complete."""
-    begun = {int(path.name) for path in out.glob(".work/*/locks/*") if path.stat().st_size}
-    complete = {int(path.stem) for path in out.glob(".work/*/pack/*.json")}
-    return bool(begun.intersection(slices) - complete)
 
 
 def test_an_array_with_a_killed_and_a_preempted_task(
@@ -37,12 +30,12 @@ def test_an_array_with_a_killed_and_a_preempted_task(
 
     slurm.until(lambda: slurm.states(parts).get(killed) == "RUNNING")
     process = slurm.process(killed)
-    slurm.until(lambda: half_made(out, (0, 3)), pause=0.005)
+    until(lambda: half_made(out) & {0, 3})
     os.kill(process, signal.SIGKILL)
     slurm.until(lambda: slurm.states(parts)[killed] == "FAILED")
     slurm.requeue(killed)
     slurm.call("scontrol", "release", preempted)
-    slurm.until(lambda: half_made(out, (1, 4)), pause=0.005)
+    until(lambda: half_made(out) & {1, 4})
     slurm.requeue(preempted)
 
     assert set(slurm.wait(parts).values()) == {"COMPLETED"}, slurm.logs()

@@ -1,4 +1,5 @@
-"""Runs in VeOmni's environment on CPUs: the adapter's trainer as it is, its losses and gradient norms to a file a rank.
+"""Runs in VeOmni's environment on CPUs: the adapter's trainer as it is; of every step, its loss, gradient norm and cost
+to a file a rank.
 
 python -m torch.distributed.run --nproc-per-node 2 steps.py LOSSES VEOMNI.yaml [VeOmni's options]
 """
@@ -6,7 +7,9 @@ python -m torch.distributed.run --nproc-per-node 2 steps.py LOSSES VEOMNI.yaml [
 from __future__ import annotations
 
 import json
+import resource
 import sys
+import time
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -32,6 +35,7 @@ def main() -> None:
     arguments = parse_args(VeOmniVLMArguments)
     dist.init_process_group("gloo")
     steps: list[dict[str, Any]] = []
+    ended = [time.process_time(), time.perf_counter()]
 
     class Recorded(Trainer):  # type: ignore[misc]
         def on_step_begin(self, micro_batches: Any = None) -> None:
@@ -39,8 +43,14 @@ def main() -> None:
             super().on_step_begin(micro_batches=micro_batches)
 
         def on_step_end(self, loss: Any = None, loss_dict: Any = None, grad_norm: Any = None, **more: Any) -> None:
-            steps.append({"loss": float(loss), "grad_norm": float(grad_norm), "tokens": self.tokens})
             super().on_step_end(loss=loss, loss_dict=loss_dict, grad_norm=grad_norm, **more)
+            now = (time.process_time(), time.perf_counter())
+            steps.append(
+                {"loss": float(loss), "grad_norm": float(grad_norm), "tokens": self.tokens}
+                | {"cpu": now[0] - ended[0], "seconds": now[1] - ended[1]}
+                | {"peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+            )
+            ended[:] = now
 
     rank = dist.get_rank()
     Recorded(arguments).train()  # ends the process group

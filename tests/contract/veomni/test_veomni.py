@@ -11,19 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.veomni import ON_CPU, SCRIPTS, SDPA
 
 PYTHON = os.environ.get("VEOMNI_PYTHON")
 pytestmark = pytest.mark.skipif(not PYTHON, reason="make test-veomni runs this")
-HERE = Path(__file__).resolve().parent
-
-KERNELS = "cross_entropy_loss rms_norm swiglu_mlp rotary_pos_emb moe load_balancing_loss rms_norm_gated causal_conv1d"
-# VeOmni's default kernels need a GPU.
-ON_CPU = [
-    word
-    for name in (*KERNELS.split(), "chunk_gated_delta_rule")
-    for word in (f"--model.ops_implementation.{name}_implementation", "eager")
-]
-SDPA = [*ON_CPU, "--model.ops_implementation.attn_implementation", "sdpa"]
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +56,7 @@ def command(*words: str | Path, cwd: Path) -> str:
 
 
 def checks(folder: Path, name: str, *options: str) -> dict[str, Any]:
-    output = command(PYTHON or "", HERE / "checks.py", f"{name}/veomni.yaml", *options, cwd=folder)
+    output = command(PYTHON or "", SCRIPTS / "checks.py", f"{name}/veomni.yaml", *options, cwd=folder)
     result: dict[str, Any] = json.loads(output.splitlines()[-1])
     return result
 
@@ -93,7 +84,7 @@ def test_attention_that_would_join_documents_is_refused(run: Path) -> None:
 def test_four_steps_are_ours(run: Path) -> None:
     """Two processes, data-parallel: the same tokens, losses and gradient norms as our own trainer's."""
     start = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    command(PYTHON or "", *start, HERE / "steps.py", "losses", "run/veomni.yaml", *SDPA, cwd=run)
+    command(PYTHON or "", *start, SCRIPTS / "steps.py", "losses", "run/veomni.yaml", *SDPA, cwd=run)
     parts = [json.loads((run / f"losses-{rank}").read_text(encoding="utf-8")) for rank in range(2)]
     command(sys.executable, *start, "-m", "mmprolong_trainer", "run.yaml", "--set", "run.out=mine", cwd=run)
     ours = [json.loads(line) for line in (run / "mine" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]

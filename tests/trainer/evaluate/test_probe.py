@@ -145,6 +145,16 @@ def test_equal_settings_give_equal_bytes_and_other_ones_others(dataset: Path, su
         build_probe(dataset, tmp_path / "a", replace(small, seed=1))
 
 
+def test_what_is_no_suite_is_not_written_to_nor_advised_to_be_removed(dataset: Path, tmp_path: Path) -> None:
+    before = content(dataset)
+    with pytest.raises(MMProLongError, match=r"is a dataset, and no probe suite\. Remedy: another --out$"):
+        build_probe(dataset, dataset, SETTINGS)
+    assert content(dataset) == before
+    (tmp_path / "letters.txt").touch()
+    with pytest.raises(MMProLongError, match=r"no probe suite\. Remedy: another --out$"):
+        build_probe(dataset, tmp_path, SETTINGS)
+
+
 def test_webdataset_gives_the_same_suite(dataset: Path, tmp_path: Path) -> None:
     write_held_out(tmp_path / "tars", container="webdataset")
     small = replace(SETTINGS, lengths=[1024], depths=2, tasks=["extract_multi"])

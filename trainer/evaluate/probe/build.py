@@ -207,11 +207,13 @@ def _existing(out: Path, recipe_hash: str) -> Manifest | None:
     if not (out / MANIFEST_NAME).is_file():
         if (out / WORK).is_dir():
             return None
-        raise MMProLongError(f"{out}: exists and is no probe suite. Remedy: another --out, or remove it")
+        raise MMProLongError(f"{out}: is not empty, and is no probe suite. Remedy: another --out")
     try:
         manifest = read_manifest(out)
     except FormatError as error:
-        raise MMProLongError(f"{error}. Remedy: another --out, or remove {out}") from None
+        raise MMProLongError(f"{error}. Remedy: another --out") from None
+    if "probe" not in manifest.recipe:
+        raise MMProLongError(f"{out}: is a dataset, and no probe suite. Remedy: another --out")
     if manifest.recipe_hash != recipe_hash:
         raise MMProLongError(
             f"{out}: holds a suite of other settings or of another dataset. Remedy: another --out, or remove it"

@@ -6,14 +6,13 @@ import json
 import os
 import signal
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.builds import command, content, interrupt_when, run
+from support.builds import command, content, interrupt_when, run, until
 from support.documents import write_corpus
 from support.llm_server import Behaviour, LLMServer, identity
 from support.model_builds import CONCURRENCY, arguments
@@ -69,14 +68,6 @@ def count(calls: list[Any]) -> int:
 
 def replies(value: dict[str, Any]) -> int:
     return sum(row["attempts"] for row in value["rows"] if row["outcome"] == "ok")
-
-
-def until(condition: Callable[[], object], patience: float = 60) -> None:
-    """Wait until a condition holds."""
-    deadline = time.monotonic() + patience
-    while not condition():
-        assert time.monotonic() < deadline, "the condition never held"
-        time.sleep(0.005)
 
 
 def test_parts_killed_and_at_the_same_time(
