@@ -6,9 +6,6 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 
-LOOK = 0.5
-"""Seconds after which a waiting thread looks whether it was interrupted: Ray's interrupts do not end a wait."""
-
 
 class Stopped(Exception):
     """The build was asked to stop; raised inside slice threads."""
@@ -46,12 +43,10 @@ def run_slices(
     executor = ThreadPoolExecutor(max_workers=at_once, thread_name_prefix="slice")
     try:
         futures = [executor.submit(run, number) for number in numbers]
-        waiting = set(futures)
-        while waiting:
-            done, waiting = wait(waiting, timeout=LOOK, return_when=FIRST_EXCEPTION)
-            failure = next((error for future in done if (error := future.exception()) is not None), None)
-            if failure is not None:
-                raise failure
+        done, _ = wait(futures, return_when=FIRST_EXCEPTION)
+        failure = next((error for future in done if (error := future.exception()) is not None), None)
+        if failure is not None:
+            raise failure
     except BaseException:
         stop.set()
         executor.shutdown(wait=False, cancel_futures=True)

@@ -20,8 +20,6 @@ LOOK = 0.5
 """Seconds between two looks at the progress."""
 PATIENCE = 30.0
 """Seconds without any progress after which the user is told what the tasks wait for."""
-GRACE = 20.0
-"""Seconds that interrupted tasks have to end by themselves."""
 _TASKS_PER_CPU = 4
 _MOST_SLICES = 8
 
@@ -81,7 +79,11 @@ class RayEngine:
     def run(
         self, job: Job, workspace: Workspace, numbers: Sequence[int], progress: Progress, note: Callable[[str], None]
     ) -> tuple[dict[int, str], float]:
-        """Build slices. An interrupt of the calling thread, or an error that concerns all, ends all tasks.
+        """Build slices. After an interrupt of the calling thread, or an error, tasks run until the session is closed.
+
+        They are not cancelled: ``ray.cancel`` of a task that begins or ends in that moment can abort the whole process
+        (Ray 2.60, "Tried to complete task that was not pending"). The end of the session ends them on all machines, as
+        the death of the driver does.
 
         Args:
             job: What all blocks have in common.
@@ -94,7 +96,7 @@ class RayEngine:
             Slice -> error of those that failed for good, and the CPU seconds of all sandboxed processes.
 
         Raises:
-            MMProLongError: what is not about one slice; no task is left running.
+            MMProLongError: what is not about one slice.
             UnfetchedError: slices are left for the next run, all others are done.
         """
         run = _Run(self, job, workspace, progress, note)
@@ -104,9 +106,6 @@ class RayEngine:
             for start in range(0, len(ordered), size):
                 run.submit(ordered[start : start + size])
             run.wait()
-        except BaseException:
-            run.cancel()
-            raise
         finally:
             self._ray.kill(run.collector)
         if run.left:
@@ -200,16 +199,6 @@ class _Run:
                 moved = float("inf")
                 if why := self._engine.shortage():
                     self._note(f"Waiting for machines. {why}")
-
-    def cancel(self) -> None:
-        """End all tasks: those that run are interrupted, as by Ctrl-C, and killed where that does not help."""
-        references = list(self._pending)
-        for reference in references:
-            self._ray.cancel(reference)
-        if references:
-            _, left = self._ray.wait(references, num_returns=len(references), timeout=GRACE)
-            for reference in left:
-                self._ray.cancel(reference, force=True)
 
     def _end(self, reference: Any) -> None:
         block = self._pending.pop(reference)
