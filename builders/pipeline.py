@@ -197,7 +197,7 @@ class Build:
                     f"{stored_path(files[0])} and {len(files) - 1} more PDFs are not there. Remedy: the corpus in a"
                     " folder that all machines share under the same path"
                 )
-            return self._run_slices(workspace, plan, pool, begun, numbers, numbers, most)
+            return self._run_slices(workspace, plan, pool, begun, numbers, numbers, most=most)
 
     def run_part(self, part: int, parts: int) -> PartResult:
         """Build the slices whose number leaves the remainder ``part`` when divided by ``parts``; publish nothing.
