@@ -16,6 +16,7 @@ import argparse
 import json
 import os
 import resource
+import signal
 import subprocess
 import sys
 import tempfile
@@ -48,6 +49,8 @@ def measured(run: Any) -> None:
 def child(*arguments: object) -> list[float]:
     """Measure in a process of its own."""
     done = subprocess.run([sys.executable, __file__, *map(str, arguments)], capture_output=True, text=True, check=False)
+    if done.returncode == -signal.SIGKILL or "(SIGKILL)" in done.stderr:
+        raise OutOfMemory
     if done.returncode:
         raise SystemExit(done.stderr[-2000:])
     values: list[float] = json.loads(done.stdout.splitlines()[-1])
@@ -109,7 +112,11 @@ def steps(contexts: list[int], veomni: str | None) -> None:
             folder = Path(name)
             longest = write_run(folder, tokens)
             for kind in kinds:
-                rows, most = run_steps(kind, tokens, folder, veomni)
+                try:
+                    rows, most = run_steps(kind, tokens, folder, veomni)
+                except OutOfMemory:
+                    print(f"{longest:8,}  {kind:22} killed by the system: out of memory", flush=True)
+                    continue
                 kept = rows[1:]
                 cpu, wall = (sum(row[key] for row in kept) / len(kept) for key in ("cpu", "seconds"))
                 waiting = "-" if "wait" not in kept[0] else f"{sum(r['wait'] for r in kept) / (wall * len(kept)):8.2%}"
@@ -172,12 +179,18 @@ def run_steps(kind: str, tokens: int, folder: Path, veomni: str | None) -> tuple
     return rows, rows[-1]["peak"]
 
 
+class OutOfMemory(Exception):
+    """A program was killed, which nobody but the kernel does here."""
+
+
 def command(*words: object, cwd: Path) -> str:
-    """Run a program on one thread. Returns what it printed."""
+    """Run a program on one thread. Returns what it printed. Raises ``OutOfMemory`` if it was killed."""
     done = subprocess.run(
         [*map(str, words)], cwd=cwd, capture_output=True, text=True, check=False,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
+    if done.returncode == -signal.SIGKILL or "(SIGKILL)" in done.stderr:
+        raise OutOfMemory
     if done.returncode:
         raise SystemExit(f"{done.stdout[-1000:]}\n{done.stderr[-3000:]}")
     return done.stdout
