@@ -204,6 +204,8 @@ class LLMClient:
                     raise self._unanswered(request, f"{tries} attempts, the last: {failure.outcome} {failure.detail}")
                 pause = max(failure.retry_after or 0.0, self._backoff(tries, recent))
             await asyncio.sleep(pause)
+            if gate is not None:
+                await gate.retake()
 
     def _store(self, request: Request, key: str, attempt: int, raw: RawReply, final: bool) -> Reply | BadReply:
         """Store a reply that is good or final; else note the attempt and return what is wrong with the reply."""

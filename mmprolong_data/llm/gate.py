@@ -19,7 +19,8 @@ class Gate:
 
     A single 429 says little: an endpoint that is used to its cap refuses some requests all the time. Only a window with
     ``SHRINK_AT`` of refusals shrinks the limit, and then a new window begins. A request that waits for its
-    ``Retry-After`` keeps its place, so that waiting itself throttles.
+    ``Retry-After`` keeps its place, so that waiting itself throttles; then it calls ``retake``, so that those that were
+    under way when the limit shrank do not go on asking all at once.
 
     Args:
         most: Never more under way than this.
@@ -52,6 +53,21 @@ class Gate:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._leave()
+
+    async def retake(self) -> None:
+        """Before another attempt: give the place back if the limit has shrunk below what is under way, and wait for
+        one, ahead of those that have not begun."""
+        if self.active <= int(self.limit):
+            return
+        self.active -= 1
+        place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.appendleft(place)
+        try:
+            await place
+        except asyncio.CancelledError:
+            if place.cancelled():
+                self.active += 1  # which leaving the gate takes back
+            raise
 
     def report(self, throttled: bool) -> None:
         """Tell the outcome of an attempt: whether it was refused for its rate."""

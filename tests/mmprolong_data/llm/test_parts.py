@@ -50,6 +50,35 @@ def test_the_gate_shrinks_for_many_refusals_only_and_grows_again() -> None:
     assert gate.limit == 100
 
 
+def test_requests_under_way_give_their_places_back_when_the_limit_has_shrunk() -> None:
+    async def work() -> None:
+        gate, order = Gate(10), []
+
+        async def one(number: int) -> None:
+            async with gate:
+                await pause.wait()
+                await gate.retake()
+                order.append(number)
+                assert gate.active <= int(gate.limit)
+
+        pause = asyncio.Event()
+        tasks = [asyncio.create_task(one(number)) for number in range(12)]
+        await asyncio.sleep(0)
+        assert gate.active == 10
+        for _ in range(50 * WINDOW):
+            gate.report(True)
+        pause.set()
+        await asyncio.sleep(0)
+        assert gate.active == 2
+        tasks[0].cancel()  # one that waits for a place again
+        await asyncio.gather(*tasks, return_exceptions=True)
+        assert sorted(order) == list(range(1, 12))
+        assert max(order.index(10), order.index(11)) >= 9  # those that had begun came first
+        assert gate.active == 0
+
+    asyncio.run(work())
+
+
 def test_a_cancelled_wait_takes_no_place() -> None:
     async def work() -> None:
         gate = Gate(1)
