@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 import os
 import site
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from ..fetch import UnfetchedError
 from ..recipe import Ocr, OcrLimits, Recipe, Sandbox
 from ..sandbox import SandboxPool
 from .cache import PageCache
+from .home import Home
 from .weights import bundled, fingerprint, missing_packages, require
 
 TASKS = {
@@ -69,13 +69,13 @@ class PageReader:
         self._pdfs = pdfs
         folder = without_tilde(self._limits.cache) if self._limits.cache else cache
         self._cache = PageCache(folder, fingerprint(recipe.ocr))
-        self._home = tempfile.TemporaryDirectory(prefix="mmprolong-ocr-", ignore_cleanup_errors=True)
+        self._home = Home()
         self._pool = SandboxPool(
             _workers(self._limits, workers),
             _sandbox(self._limits),
             TASKS,
             preload="ocr.read",
-            environment=_environment(Path(self._home.name), recipe.ocr),
+            environment=_environment(self._home.path, recipe.ocr),
         )
 
     def __enter__(self) -> PageReader:
@@ -87,7 +87,7 @@ class PageReader:
     def close(self) -> None:
         """End the children, and remove their home."""
         self._pool.close()
-        self._home.cleanup()
+        self._home.close()
 
     @property
     def cpu_seconds(self) -> float:
