@@ -20,6 +20,8 @@ class Home:
 
     def __init__(self) -> None:
         remove_left()
+        self.path: Path
+        self._lock: int | None
         self.path, self._lock = _locked()
 
     def close(self) -> None:
