@@ -23,7 +23,7 @@ from .lines import FontStyles, Fragment, Line, RawPage, make_lines, read_page, r
 from .metrics import Metrics, measure
 from .order import reading_order
 from .patterns import INDEX_LINE, INDEX_TITLE, LEADER, REFERENCES_TITLE, heading_depth, without_number
-from .scanned import add_furniture, looks_titled, scanned_page, set_styles, titled_lines, unskewed_box
+from .scanned import add_furniture, floats, looks_titled, scanned_page, set_styles, titled_lines, unskewed_box
 from .sections import build_sections
 from .status import page_status
 from .tables import find_tables, is_table_caption, table_rows
@@ -121,7 +121,9 @@ def _regions(raw: RawPage, furniture: Furniture) -> list[list[Line]]:
     body = [f for f in raw.fragments if f.order not in hidden]
     if not body:
         return []
-    return [make_lines(region) for region in ([body] if raw.plain else reading_order(body, not raw.scanned))]
+    return [
+        make_lines(region) for region in ([body] if raw.plain else reading_order(body, not raw.scanned, floats(raw)))
+    ]
 
 
 def _groups(
