@@ -8,7 +8,7 @@ from typing import Any
 
 from .furniture import BOTTOM, TOP, Furniture
 from .group import Group
-from .lines import ASCENT, BOLD, DESCENT, Box, Fragment, Line, RawPage, restore_box, usual
+from .lines import ASCENT, BOLD, DESCENT, Box, Fragment, GivenBlock, Line, RawPage, restore_box, usual
 
 SAME_SIZE = 0.14
 """Font sizes that differ by less, as measured on ink, are one size."""
@@ -34,6 +34,11 @@ def scanned_page(number: int, width: float, height: float, record: dict[str, Any
         text = " ".join(text.split())
         page.fragments.append(Fragment(x0, y0, x1, y1, base, max(size, 1.0), text, 0, str(stroke), 0, order, order))
         page.characters += len(text.replace(" ", ""))
+    if "blocks" in record:
+        page.blocks = [
+            GivenBlock(kind, (x0, y0, x1, y1), list(orders), [list(row) for row in rows])
+            for kind, x0, y0, x1, y1, orders, rows in record["blocks"]
+        ]
     return page
 
 
