@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import tempfile
@@ -38,19 +39,23 @@ def parsed(path: Path, outline: bool = True, tables: bool = True) -> Document:
 
 
 class Ours:
-    """Our reader in genuine children, without a cache."""
+    """Our reader in genuine children; ``cache`` keeps the pages it has read."""
 
-    def __init__(self, model: str, engine: str = "paddleocr", languages: str = "eng") -> None:
+    def __init__(
+        self, model: str, engine: str = "paddleocr", languages: str = "eng", cache: Path | None = None
+    ) -> None:
         ocr = Ocr(model=model, engine=engine, languages=languages, max_errors=1.0, check=0.0)  # type: ignore[arg-type]
         self.recipe = Recipe(ocr=ocr, ocr_limits=OcrLimits(workers=1))
         self.folder = tempfile.TemporaryDirectory()
+        self.cached = cache is not None
         self.pdfs = SandboxPool(1, Sandbox())
-        self.reader = PageReader(self.recipe, self.pdfs, Path(self.folder.name), 1)
+        self.reader = PageReader(self.recipe, self.pdfs, cache or Path(self.folder.name), 1)
 
     def read(self, path: Path) -> Document:
         """A scanned PDF as a document."""
         settings = to_plain(replace(self.recipe.parse, max_scanned=1.0))
-        payload: dict[str, Any] = {"path": str(path), "doc_id": os.urandom(32).hex(), "settings": settings}
+        doc_id = hashlib.sha256(path.read_bytes()).hexdigest() if self.cached else os.urandom(32).hex()
+        payload: dict[str, Any] = {"path": str(path), "doc_id": doc_id, "settings": settings}
         payload["route"] = {"check": 0.0, "seed": 0}
         outcome = self.reader.complete(payload, self.pdfs.call("parse_stage", payload))
         assert outcome.value is not None, outcome.detail

@@ -12,24 +12,20 @@ from pathlib import Path
 
 import ocr_scans
 import pypdfium2 as pdfium
-from mmprolong_builders.recipe import Ocr
-from ocr_reading import Ours, parsed
-
-from mmprolong_data.settings import to_plain
+from ocr_reading import parsed
 
 LETTERS = 300
 """A page with fewer is no page of text for this table."""
 PAGES, MOST_PAGES = 3, 100
 
 
-def routing_table(folders: list[Path], documents: int, checked: int) -> None:
+def routing_table(folders: list[Path], documents: int) -> None:
     """Pages as they are, as pictures, and as pictures with invisible text: kept, or read by OCR, as they should be."""
     right: Counter[str] = Counter()
     seen: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
     others: Counter[str] = Counter()
     wrong: list[str] = []
-    kept: list[tuple[Path, int, str]] = []
     used = 0
     temporary = Path(tempfile.mkdtemp())
     paths = [p for folder in folders for p in folder.rglob("*.pdf")]
@@ -66,7 +62,6 @@ def routing_table(folders: list[Path], documents: int, checked: int) -> None:
                 else:
                     wrong.append(f"{path.name} page {number + 1}: {kind} -> {page.status} {page.status_reason}")
                 reasons[f"{page.status} {page.status_reason}".strip()] += 1
-        kept += [(path, n, texts[n]) for n in chosen if pages[n].status == "text"]
     print(f"\n| routing, {used} documents | pages | right |")
     print("|---|---|---|")
     for kind in seen:
@@ -78,26 +73,3 @@ def routing_table(folders: list[Path], documents: int, checked: int) -> None:
     )
     for line in wrong[:20]:
         print("  wrong:", line)
-    if checked:
-        check(kept, checked)
-
-
-def check(kept: list[tuple[Path, int, str]], count: int) -> None:
-    """How often the comparison with what stands on a page doubts a right text layer, and finds a wrong one out."""
-    ours = Ours("tiny")
-    settings = to_plain(Ocr(model="tiny", layout=False))
-    results: Counter[str] = Counter()
-    chosen = kept[:: max(1, len(kept) // count)][:count]
-    for i, (path, number, text) in enumerate(chosen):
-        other = chosen[(i + 1) % len(chosen)][2]
-        _, payload, _ = ours.reader._pictures(str(path), [number])
-        payload = {"settings": settings, "pages": payload["pages"] * 2, "texts": [text, other]}
-        outcome = ours.reader._pool.call("ocr_compare", payload)
-        true, false = outcome.value["similarities"] if outcome.value else (None, None)
-        limit = Ocr().agreement
-        results["right layer " + ("not compared" if true is None else "kept" if true >= limit else "doubted")] += 1
-        results["wrong layer " + ("not compared" if false is None else "kept" if false >= limit else "doubted")] += 1
-        if true is not None and true < limit:
-            print(f"  doubted: {path.name} page {number + 1}: {true}")
-    ours.cost()
-    print(f"the check, {len(chosen)} pages:", ", ".join(f"{name} {n}" for name, n in sorted(results.items())))

@@ -145,10 +145,18 @@ class Parse:
 class Ocr:
     """How scanned pages are read. A page with a text layer that can be trusted is not touched by any of this."""
 
-    engine: Literal["paddleocr", "tesseract"] = "paddleocr"
-    """``paddleocr``, or the ``tesseract`` program where it is installed."""
+    engine: Literal["paddleocr", "tesseract", "ppstructure", "vl"] = "paddleocr"
+    """``paddleocr``, the ``tesseract`` program, ``ppstructure`` (PP-StructureV3) or ``vl`` (PaddleOCR-VL)."""
     model: str = "small"
     """PP-OCRv6 ``small`` or ``tiny`` (4x faster) come by pip; other names of PaddleOCR's are downloaded."""
+    server: str = ""
+    """Of vl alone: URL of a server that has it, such as http://localhost:8118/v1. Not part of the recipe's hash."""
+    server_backend: Literal[
+        "vllm-server", "sglang-server", "fastdeploy-server", "mlx-vlm-server", "llama-cpp-server"
+    ] = "vllm-server"
+    """Of vl alone: what serves it."""
+    server_model: str = ""
+    """Of vl alone: the model's name on the server, where it is another one than PaddleOCR's."""
     dpi: int = 144
     """Resolution at which pages are read."""
     languages: str = "eng"
@@ -171,6 +179,15 @@ class Ocr:
     """Of paddleocr alone: least mean score of a page's characters; a page below it counts as failed."""
     max_errors: float = 0.02
     """Largest share of scanned pages that may fail; beyond it the document is left out (``ocr_error``)."""
+
+
+def ocr_content(settings: Ocr) -> dict[str, Any]:
+    """The settings that decide what is read, without those of engines that are not used (they came later)."""
+    plain = to_plain(settings)
+    del plain["server"]
+    if settings.engine != "vl":
+        del plain["server_backend"], plain["server_model"]
+    return plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,8 +352,10 @@ class Recipe:
         plain = to_plain(self)
         for section, name in (("qa", "base_url"), ("qa", "mode"), ("verify", "base_urls"), ("verify", "key_envs")):
             del plain[section][name]
-        if not self.qa.extra:  # it came later: recipes without it keep their hash
+        # They came later: recipes without them keep their hash.
+        if not self.qa.extra:
             del plain["qa"]["extra"]
+        plain["ocr"] = ocr_content(self.ocr)
         del plain["sandbox"], plain["ocr_limits"], plain["ray"], plain["llm"]
         # What a benchmark's folder holds is part of what a build is begun with; where it lies is nobody's business.
         plain["decontaminate"]["against"] = [Path(path).name for path in self.decontaminate.against]

@@ -85,6 +85,16 @@ class Line:
         return bool(self.style & MONO)
 
 
+@dataclass(frozen=True, slots=True)
+class GivenBlock:
+    """A block as an engine gives it: kind ("lines" is text), box, ``order`` of its lines, a table's cells."""
+
+    kind: str
+    box: Box
+    orders: list[int]
+    rows: list[list[str]]
+
+
 @dataclass(slots=True)
 class RawPage:
     """What the text layer of one page holds. Boxes are in points of the page as displayed.
@@ -102,6 +112,7 @@ class RawPage:
         plain: More spans than ``MAX_SPANS``.
         scanned: Its fragments come from an OCR engine, ``regions`` from a layout model: ``(kind, box)``, in the
             system of the fragments. Their lines fell by ``skew`` degrees on the page.
+        blocks: In reading order, where the engine reads whole pages; else None, and our rules find them.
     """
 
     number: int
@@ -122,6 +133,7 @@ class RawPage:
     scanned: bool = False
     skew: float = 0.0
     regions: list[tuple[str, Box]] = field(default_factory=list)
+    blocks: list[GivenBlock] | None = None
 
     @property
     def upright_size(self) -> tuple[float, float]:

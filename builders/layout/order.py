@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import pairwise
 
-from .lines import Fragment, usual
+from .lines import Box, Fragment, usual
 
 MIN_GUTTER = 0.9
 """Least width of a gutter, in font sizes."""
 MAX_DEPTH = 6
-_LOOK_BACK = 8
-"""Rows at the end of a run without columns that may belong to columns below."""
+_LOOK_BACK, _LOOK_BACK_BY_LOOKS = 8, 60
+"""Rows at the end of a run without columns that may belong to columns below, where the file tells an order and where
+it does not: a figure or a short column at the top leaves the right margin free for long."""
 _TRIES, _APART = 4, 1.6
 """So often is a run that holds no columns cut at its widest gap between rows, this many usual gaps wide."""
 _UP, _DOWN = 0.7, 0.12
@@ -20,21 +22,25 @@ _Row = tuple[int, int, list[tuple[float, float]]]
 """First and last + 1 index of its fragments, and the covered x intervals, sorted and disjoint."""
 
 
-def reading_order(fragments: list[Fragment], ordered: bool = True) -> list[list[Fragment]]:
+def reading_order(
+    fragments: list[Fragment], ordered: bool = True, floats: Mapping[int, Box] | None = None
+) -> list[list[Fragment]]:
     """Regions of a page in reading order; the fragments of one region form a single column.
 
     Args:
         fragments: Of one page.
         ordered: Whether ``Fragment.order`` tells something: a PDF's own order does, an OCR engine's does not.
+        floats: ``Fragment.order`` -> the box of the figure or table that it stands in, as far as that is known. A
+            scan's labels and cells, short as they are, say nothing of the columns that hold the figure or table.
 
     A gutter is accepted where both sides hold lines of text, by two kinds of evidence: the file itself gives one
     side after the other (then little text is enough), or both sides look like set text (long, well filled lines).
     A table fails both: its file order runs row by row, its cells are short.
     """
-    return _cut(sorted(fragments, key=lambda f: f.base - _UP * f.size), 0, ordered)
+    return _cut(sorted(fragments, key=lambda f: f.base - _UP * f.size), 0, ordered, floats or {})
 
 
-def _cut(fragments: list[Fragment], depth: int, ordered: bool) -> list[list[Fragment]]:
+def _cut(fragments: list[Fragment], depth: int, ordered: bool, floats: Mapping[int, Box]) -> list[list[Fragment]]:
     if len(fragments) < 4 or depth >= MAX_DEPTH:
         return [fragments] if fragments else []
     rows = _rows(fragments)
@@ -49,14 +55,15 @@ def _cut(fragments: list[Fragment], depth: int, ordered: bool) -> list[list[Frag
         whole, split = end, None
         for _ in range(_TRIES):
             part = fragments[rows[start][0] : rows[end - 1][1]]
-            split = _split(part, gutters, ordered) if gutters and len(part) >= 4 else None
+            split = _split(part, gutters, ordered, floats) if gutters and len(part) >= 4 else None
             apart = _widest_gap(rows, fragments, start, end) if gutters and split is None else None
             if apart is None:
                 break
             end = apart  # a table above columns, or below them, that shares their gutter
         if split is None:
             # Its last rows may share a narrower gutter with those below, as the first lines of two columns do.
-            later = range(max(start + 1, end - _LOOK_BACK), end) if end == whole else ()
+            back = _LOOK_BACK if ordered else _LOOK_BACK_BY_LOOKS
+            later = range(max(start + 1, end - back), end) if end == whole else ()
             end = next((r for r in later if _run(rows, r, left, right, gutter_width)[0] > end), end)
             single += fragments[rows[start][0] : rows[end - 1][1]]
         else:
@@ -64,8 +71,8 @@ def _cut(fragments: list[Fragment], depth: int, ordered: bool) -> list[list[Frag
             single += before
             if single:
                 regions.append(single)
-            regions += _cut(one, depth + 1, ordered)
-            regions += _cut(two, depth + 1, ordered)
+            regions += _cut(one, depth + 1, ordered, floats)
+            regions += _cut(two, depth + 1, ordered, floats)
             single = after
         start = end
     if single:
@@ -159,7 +166,9 @@ def _free(covered: list[tuple[float, float]], left: float, right: float, width: 
 _Split = tuple[list[Fragment], list[Fragment], list[Fragment], list[Fragment]]
 
 
-def _split(part: list[Fragment], gutters: list[tuple[float, float]], ordered: bool) -> _Split | None:
+def _split(
+    part: list[Fragment], gutters: list[tuple[float, float]], ordered: bool, floats: Mapping[int, Box]
+) -> _Split | None:
     """The best accepted split of a run: what stands before, left column, right column, what stands after."""
     best: tuple[float, _Split] | None = None
     for a, b in gutters:
@@ -167,7 +176,10 @@ def _split(part: list[Fragment], gutters: list[tuple[float, float]], ordered: bo
         split = _trim(part, middle) if ordered else _halves(part, middle)
         if split is None:
             continue
-        score = _evidence(split[1], split[2]) if ordered else _looks(split[1], split[2])
+        if ordered:
+            score = _evidence(split[1], split[2])
+        else:
+            score = _looks(*(_without(side, floats, middle) for side in split[1:3]))
         if score > 0.0 and (best is None or score > best[0]):
             best = score, split
     return best[1] if best else None
@@ -205,6 +217,11 @@ def _halves(part: list[Fragment], middle: float) -> _Split | None:
     return ([], one, two, []) if one and two else None
 
 
+def _without(side: list[Fragment], floats: Mapping[int, Box], middle: float) -> list[Fragment]:
+    """The fragments of a side that stand in no figure or table; one that reaches over the middle is text like any."""
+    return [f for f in side if f.order not in floats or floats[f.order][0] < middle < floats[f.order][2]]
+
+
 def _looks(one: list[Fragment], two: list[Fragment]) -> float:
     """How surely two sides are columns by their looks alone: several filled lines of some length on both."""
     lines = min(_baselines(one), _baselines(two))
@@ -212,11 +229,17 @@ def _looks(one: list[Fragment], two: list[Fragment]) -> float:
         return 0.0
     mean = min(sum(len(f.text) for f in side) / len(side) for side in (one, two))
     wide = min(sum(f.x1 - f.x0 for f in side) / sum(f.size for f in side) for side in (one, two))
-    fill = min(_fill(one), _fill(two))
+    fill = min(_filled(one), _filled(two))
     # CJK lines hold fewer characters: their length in font sizes says the same. A side may hold more columns itself.
     if (fill >= 0.5 or (fill >= 0.28 and lines >= 6)) and (mean >= 14 or wide >= 9.0):
         return lines * fill
     return 0.0
+
+
+def _filled(side: list[Fragment]) -> float:
+    """As ``_fill``, but the median of the characters: a few short headings and labels do not make a column a table."""
+    width = max(f.x1 for f in side) - min(f.x0 for f in side)
+    return usual([f.x1 - f.x0 for f in side for _ in f.text], 0.0) / width if width > 0 else 0.0
 
 
 def _apart(fragment: Fragment, core: list[Fragment]) -> bool:

@@ -14,6 +14,7 @@ from ..recipe import Parse
 from . import PARSER
 from .contents import Contents, is_contents_title, read_contents
 from .furniture import Furniture, find_furniture
+from .given import add_given_furniture, given_groups, given_regions, mark_given
 from .group import Group, group_lines
 from .heading_rules import find_headings
 from .headings import Heading, looks_like_heading, outline_headings, rank_levels
@@ -23,7 +24,7 @@ from .lines import FontStyles, Fragment, Line, RawPage, make_lines, read_page, r
 from .metrics import Metrics, measure
 from .order import reading_order
 from .patterns import INDEX_LINE, INDEX_TITLE, LEADER, REFERENCES_TITLE, heading_depth, without_number
-from .scanned import add_furniture, looks_titled, scanned_page, set_styles, titled_lines, unskewed_box
+from .scanned import add_furniture, floats, looks_titled, scanned_page, set_styles, titled_lines, unskewed_box
 from .sections import build_sections
 from .status import page_status
 from .tables import find_tables, is_table_caption, table_rows
@@ -70,6 +71,7 @@ def parse_document(pdf: PdfFile, doc_id: str, settings: Parse, ocr: dict[str, An
     remove_line_numbers(raws)
     furniture = find_furniture(raws)
     add_furniture(raws, furniture)
+    add_given_furniture(raws, furniture)
     regions = [_regions(raw, own) for raw, own in zip(raws, furniture, strict=True)]
     metrics = measure(regions)
     words = Words(line.text for lines in regions for region in lines for line in region)
@@ -83,6 +85,8 @@ def parse_document(pdf: PdfFile, doc_id: str, settings: Parse, ocr: dict[str, An
         groups = _groups(raw, own, metrics, outlined, settings)
         grouped.append(groups)
     title = _mark_title(grouped, metrics)
+    for groups in grouped:
+        mark_given(groups, bool(outlined))
     if not outlined:
         _mark_headings(pages, grouped, metrics, read_contents(regions))
     for page, raw, groups, running in zip(pages, raws, grouped, furniture, strict=True):
@@ -118,16 +122,22 @@ def _take_scanned(raws: list[RawPage], statuses: list[tuple[str, str]], ocr: dic
 
 def _regions(raw: RawPage, furniture: Furniture) -> list[list[Line]]:
     hidden = furniture.headers | furniture.footers
+    if raw.blocks is not None:
+        return given_regions(raw, hidden)
     body = [f for f in raw.fragments if f.order not in hidden]
     if not body:
         return []
-    return [make_lines(region) for region in ([body] if raw.plain else reading_order(body, not raw.scanned))]
+    return [
+        make_lines(region) for region in ([body] if raw.plain else reading_order(body, not raw.scanned, floats(raw)))
+    ]
 
 
 def _groups(
     raw: RawPage, regions: list[list[Line]], metrics: Metrics, outlined: dict[int, Heading], settings: Parse
 ) -> list[Group]:
     """The groups of a page in reading order; tables and headings of the outline have their kind already."""
+    if raw.blocks is not None:
+        return _outlined(given_groups(raw, regions, metrics), outlined)
     captions = [line for lines in regions for line in lines if is_table_caption(line)]
     titled = titled_lines(raw, regions)
     groups: list[Group] = []
@@ -146,11 +156,17 @@ def _groups(
                 groups.append(Group(rows, kind="table", rows=table_rows(rows)))
             at = last
     for group in groups:
-        heading = outlined.get(id(group.lines[0]))
-        if heading is not None and not group.kind and len(group.lines) == heading.lines:
-            group.kind, group.level, group.source = "heading", heading.level, heading.source
         group.scanned = raw.scanned
         group.titled = bool(titled) and looks_titled(group, titled)
+    return _outlined(groups, outlined)
+
+
+def _outlined(groups: list[Group], outlined: dict[int, Heading]) -> list[Group]:
+    """The groups, with the headings of the outline marked."""
+    for group in groups:
+        heading = outlined.get(id(group.lines[0]))
+        if heading is not None and group.kind in ("", "heading") and len(group.lines) == heading.lines:
+            group.kind, group.level, group.source = "heading", heading.level, heading.source
     return groups
 
 
@@ -193,6 +209,9 @@ def _spread_roles(pages: list[Page]) -> None:
 
 def _mark_title(grouped: list[list[Group]], metrics: Metrics) -> str:
     """Mark the largest group of the first pages as the title, if it is large enough. Returns its text."""
+    given = next((group for groups in grouped[:TITLE_PAGES] for group in groups if group.kind == "title"), None)
+    if given is not None:
+        return clean(given.text)
     styles = Counter(style for groups in grouped for style in {_title_style(group) for group in groups})
     candidates = [
         group
@@ -225,6 +244,12 @@ def _mark_headings(pages: list[Page], grouped: list[list[Group]], metrics: Metri
     found += [(group, number) for group, number in scanned if counts[group.text] <= max(2, len(pages) // 10)]
     for group, _ in found:
         group.kind = "heading"
+    # What an engine that reads whole pages takes for headings.
+    known = {id(group) for group, _ in found}
+    given = [
+        (g, page.number) for page, groups in zip(pages, grouped, strict=True) for g in groups if g.kind == "heading"
+    ]
+    found += [(group, number) for group, number in given if id(group) not in known]
     for groups in grouped:
         _join_numbers(groups)
     rank_levels([(group, number) for group, number in found if group.lines])

@@ -8,7 +8,7 @@ from typing import Any
 
 from .furniture import BOTTOM, TOP, Furniture
 from .group import Group
-from .lines import ASCENT, BOLD, DESCENT, Box, Fragment, Line, RawPage, restore_box, usual
+from .lines import ASCENT, BOLD, DESCENT, Box, Fragment, GivenBlock, Line, RawPage, restore_box, usual
 
 SAME_SIZE = 0.14
 """Font sizes that differ by less, as measured on ink, are one size."""
@@ -34,6 +34,11 @@ def scanned_page(number: int, width: float, height: float, record: dict[str, Any
         text = " ".join(text.split())
         page.fragments.append(Fragment(x0, y0, x1, y1, base, max(size, 1.0), text, 0, str(stroke), 0, order, order))
         page.characters += len(text.replace(" ", ""))
+    if "blocks" in record:
+        page.blocks = [
+            GivenBlock(kind, (x0, y0, x1, y1), list(orders), [list(row) for row in rows])
+            for kind, x0, y0, x1, y1, orders, rows in record["blocks"]
+        ]
     return page
 
 
@@ -96,6 +101,19 @@ def region_of(page: RawPage, box: Box) -> str:
         if width > 0 and height > 0 and width * height >= INSIDE * area and (x1 - x0) * (y1 - y0) < smallest:
             best, smallest = kind, (x1 - x0) * (y1 - y0)
     return best
+
+
+def floats(page: RawPage) -> dict[int, Box]:
+    """``Fragment.order`` -> box of the figure or table that the fragment stands in."""
+    boxes = [box for kind, box in page.regions if kind in ("figure", "table")]
+    found = {}
+    for f in page.fragments:
+        area = max(1e-6, (f.x1 - f.x0) * (f.y1 - f.y0))
+        for box in boxes:
+            width, height = min(box[2], f.x1) - max(box[0], f.x0), min(box[3], f.y1) - max(box[1], f.y0)
+            if width > 0 and height > 0 and width * height >= INSIDE * area:
+                found[f.order] = box
+    return found
 
 
 def add_furniture(pages: list[RawPage], found: list[Furniture]) -> None:

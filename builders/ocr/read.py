@@ -6,6 +6,8 @@ A page's record is a plain dict, as it is cached and as ``layout.scanned`` takes
 * ``lines``: ``[x0, y0, x1, y1, baseline, size, stroke, score, text]``, lengths in points of the upright, level page;
 * ``regions``: ``[kind, score, x0, y0, x1, y1]`` of the layout model;
 * ``engine`` and ``doubt``, where another engine than that of the settings read the page: which, and why;
+* ``blocks``, of engines that read whole pages: ``[kind, x0, y0, x1, y1, [indices of its lines], rows of cells]`` in
+  reading order, kinds as in ``results.KINDS``; ``regions`` then holds their figures alone;
 * or ``error`` alone, where the page could not be read.
 """
 
@@ -22,11 +24,13 @@ import simplejpeg
 
 from mmprolong_data.settings import from_plain, to_plain
 
+from ..layout.given import LINES
 from ..recipe import Ocr
 from ..untrusted import clean_detail
 from . import picture
-from .engine import PageFailure, Picture, TextLine, shared_engine
+from .engine import PageBlocks, PageFailure, Picture, TextLine, shared_engine
 from .models import Layout, Orientation
+from .results import font_size
 
 TURNS = (0, 1, 2, 3)
 """Counter-clockwise quarter turns -> ``RawPage.turn``."""
@@ -71,6 +75,9 @@ def read_task(payload: dict[str, Any]) -> dict[str, Any]:
             records.append({"error": entry})
             continue
         lines = next(results)
+        if isinstance(lines, PageBlocks):
+            records.append(_block_record(entry, lines, size))
+            continue
         doubt = lines.detail if isinstance(lines, PageFailure) else _doubt(lines, settings)
         instead = _other_script(entry[0], settings) if doubt and settings.other_scripts else None
         if instead is not None:
@@ -95,21 +102,35 @@ def compare_task(payload: dict[str, Any]) -> dict[str, Any]:
         ``{"similarities": [0 to 1, or None where the engine does not know the script or failed]}``.
     """
     settings = from_plain(Ocr, payload["settings"])
-    known = _alphabet(settings.model)
-    engine = shared_engine(payload["settings"])
     similarities: list[float | None] = []
     for data, text in zip(payload["pages"], payload["texts"], strict=True):
-        letters = [c for c in text if c.isalnum()]
-        if sum(c in known for c in letters) < ALPHABET * len(letters):
+        if not _knows(text, settings):
             similarities.append(None)
             continue
-        page, _, _ = _prepare(simplejpeg.decode_jpeg(data, colorspace="RGB"), settings)
-        lines = engine.recognize([page])[0]
-        if isinstance(lines, PageFailure):
-            similarities.append(None)
-        else:
-            similarities.append(round(similarity(text, "\n".join(line.text for line in lines)), 4))
+        lines = check_lines(simplejpeg.decode_jpeg(data, colorspace="RGB"), settings)
+        similarities.append(None if isinstance(lines, PageFailure) else likeness(text, lines, settings))
     return {"similarities": similarities}
+
+
+def check_lines(page: Picture, settings: Ocr) -> list[str] | PageFailure:
+    """The lines that an engine reads on a page, for a check of its text layer."""
+    upright, _, _ = _prepare(page, settings)
+    lines = shared_engine(to_plain(settings)).recognize([upright])[0]
+    if isinstance(lines, PageFailure):
+        return lines
+    found = [line for block in lines.blocks for line in block.lines] if isinstance(lines, PageBlocks) else lines
+    return [line.text for line in found]
+
+
+def likeness(text: str, lines: Sequence[str], settings: Ocr) -> float | None:
+    """How much a text layer resembles what was read (0 to 1); None for a script that the engine does not know."""
+    return round(similarity(text, "\n".join(lines)), 4) if _knows(text, settings) else None
+
+
+def _knows(text: str, settings: Ocr) -> bool:
+    known = _alphabet(settings.model)
+    letters = [c for c in text if c.isalnum()]
+    return sum(c in known for c in letters) >= ALPHABET * len(letters)
 
 
 def similarity(one: str, two: str) -> float:
@@ -177,7 +198,7 @@ def _other_script(page: Picture, settings: Ocr) -> list[TextLine] | None:
     """What tesseract reads on a page that PaddleOCR does not believe; None where it does not believe it either."""
     plain = to_plain(replace(settings, engine="tesseract", languages=settings.other_scripts))
     lines = shared_engine(plain).recognize([page])[0]
-    if isinstance(lines, PageFailure) or _certainty(lines) < MIN_OTHER:
+    if not isinstance(lines, list) or _certainty(lines) < MIN_OTHER:
         return None
     return lines
 
@@ -186,14 +207,12 @@ def _record(
     prepared: tuple[Picture, int, float], lines: Sequence[TextLine], size: Sequence[float], settings: Ocr
 ) -> dict[str, Any]:
     page, turns, degrees = prepared
-    width, height = (size[1], size[0]) if turns % 2 else (size[0], size[1])
-    sx, sy = width / page.shape[1], height / page.shape[0]
+    sx, sy = _scale(prepared, size)
     grey = picture.grey(page)
     rows = []
     for line in lines:
         ink = picture.measure(grey, (line.x0, line.y0, line.x1, line.y1), line.text)
-        numbers = (ink.x0 * sx, ink.y0 * sy, ink.x1 * sx, ink.y1 * sy, ink.base * sy, ink.size * sy)
-        rows.append([*(round(v, 2) for v in numbers), round(ink.stroke, 4), round(line.score, 4), line.text])
+        rows.append(_row(ink, line, sx, sy))
     rows.sort(key=lambda row: (row[4], row[0], row[8]))
     regions = []
     if settings.layout:
@@ -201,3 +220,41 @@ def _record(
             x0, y0, x1, y1 = region.box
             regions.append([region.kind, region.score, *(round(v, 1) for v in (x0 * sx, y0 * sy, x1 * sx, y1 * sy))])
     return {"turn": TURNS[turns], "skew": degrees, "lines": rows, "regions": regions}
+
+
+def _block_record(prepared: tuple[Picture, int, float], found: PageBlocks, size: Sequence[float]) -> dict[str, Any]:
+    page, turns, degrees = prepared
+    sx, sy = _scale(prepared, size)
+    grey = picture.grey(page)
+    rows: list[list[Any]] = []
+    blocks: list[list[Any]] = []
+    regions: list[list[Any]] = []
+    for block in found.blocks:
+        x0, y0, x1, y1 = block.box
+        box = [round(v, 1) for v in (x0 * sx, y0 * sy, x1 * sx, y1 * sy)]
+        if block.kind == "figure":
+            regions.append(["figure", 1.0, *box])
+            continue
+        first = len(rows)
+        height = min(map(font_size, block.lines))
+        for line in block.lines:
+            if found.measurable:
+                ink = picture.measure(grey, (line.x0, line.y0, line.x1, line.y1), line.text)
+            else:
+                base = line.y1 - 0.5 * (line.y1 - line.y0 - height) - 0.2 * height
+                ink = picture.Ink(line.x0, line.y0, line.x1, line.y1, base, height, 0.0)
+            rows.append(_row(ink, line, sx, sy))
+        blocks.append([block.kind or LINES, *box, list(range(first, len(rows))), block.rows])
+    return {"turn": TURNS[turns], "skew": degrees, "lines": rows, "regions": regions, "blocks": blocks}
+
+
+def _scale(prepared: tuple[Picture, int, float], size: Sequence[float]) -> tuple[float, float]:
+    """Points for a pixel, across and down."""
+    page, turns, _ = prepared
+    width, height = (size[1], size[0]) if turns % 2 else (size[0], size[1])
+    return width / page.shape[1], height / page.shape[0]
+
+
+def _row(ink: picture.Ink, line: TextLine, sx: float, sy: float) -> list[Any]:
+    numbers = (ink.x0 * sx, ink.y0 * sy, ink.x1 * sx, ink.y1 * sy, ink.base * sy, ink.size * sy)
+    return [*(round(v, 2) for v in numbers), round(ink.stroke, 4), round(line.score, 4), line.text]

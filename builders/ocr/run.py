@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 import os
 import site
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +21,8 @@ from ..fetch import UnfetchedError
 from ..recipe import Ocr, OcrLimits, Recipe, Sandbox
 from ..sandbox import SandboxPool
 from .cache import PageCache
-from .weights import bundled, fingerprint, missing_packages, require
+from .home import Home
+from .weights import VL_VERSIONS, bundled, fingerprint, missing_packages, require
 
 TASKS = {
     "ocr_read": f"{__package__}.read:read_task",
@@ -69,13 +69,13 @@ class PageReader:
         self._pdfs = pdfs
         folder = without_tilde(self._limits.cache) if self._limits.cache else cache
         self._cache = PageCache(folder, fingerprint(recipe.ocr))
-        self._home = tempfile.TemporaryDirectory(prefix="mmprolong-ocr-", ignore_cleanup_errors=True)
+        self._home = Home()
         self._pool = SandboxPool(
             _workers(self._limits, workers),
             _sandbox(self._limits),
             TASKS,
             preload="ocr.read",
-            environment=_environment(Path(self._home.name), recipe.ocr),
+            environment=_environment(self._home.path, recipe.ocr),
         )
 
     def __enter__(self) -> PageReader:
@@ -87,7 +87,7 @@ class PageReader:
     def close(self) -> None:
         """End the children, and remove their home."""
         self._pool.close()
-        self._home.cleanup()
+        self._home.close()
 
     @property
     def cpu_seconds(self) -> float:
@@ -136,7 +136,7 @@ class PageReader:
             number, why = min(failed.items())
             return Outcome(None, "ocr_error", f"{len(failed)} of {pages} pages; page {number + 1}: {why}")
         engine: str = self._settings.engine
-        if engine == "paddleocr":
+        if engine != "tesseract" and (engine != "vl" or self._settings.model in VL_VERSIONS):
             engine += f" {self._settings.model}"
         again = {key: value for key, value in payload.items() if key != "route"}
         ocr = {"engine": engine, "pages": {number: [reasons[number], records[number]] for number in sorted(reasons)}}
@@ -264,7 +264,7 @@ def _environment(home: Path, settings: Ocr) -> dict[str, str]:
     own = {"HOME": str(home), "XDG_CACHE_HOME": str(home / ".cache"), "XDG_CONFIG_HOME": str(home / ".config")}
     own["TMPDIR"] = str(home)  # some of them leave files there, too
     own["PYTHONUSERBASE"] = site.getuserbase()  # packages installed with --user are found by the home
-    if settings.engine == "paddleocr" and not bundled(settings):
+    if settings.engine != "tesseract" and not bundled(settings):
         own |= {name: os.environ[name] for name in _DOWNLOADS if name in os.environ}
         own.setdefault("PADDLE_PDX_CACHE_HOME", str(Path("~/.paddlex").expanduser()))
     return own

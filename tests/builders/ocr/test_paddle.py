@@ -40,7 +40,7 @@ def test_every_recogniser_of_paddleocr_is_a_setting_and_its_detector_exists(genu
         folder.mkdir()
         settings = Ocr(model=model, backend="paddle")
         weights.check_settings(settings)
-        arguments = paddle._models(settings, folder)
+        arguments = paddle.models(settings, folder)
         assert arguments["text_recognition_model_name"] == f"{model}_rec"
         assert arguments["text_detection_model_name"] in genuine, model
         assert set(arguments) == {"text_recognition_model_name", "text_detection_model_name"}  # it fetches them itself
@@ -65,7 +65,7 @@ def test_our_arguments_are_paddleocrs(genuine: set[str], model: str, tmp_path: P
     from paddleocr._common_args import parse_common_args
 
     own = set(inspect.signature(PaddleOCR.__init__).parameters) - {"self", "kwargs"}
-    given = paddle._models(Ocr(model=model), tmp_path)
+    given = paddle.models(Ocr(model=model), tmp_path)
     given |= dict.fromkeys(("use_doc_orientation_classify", "use_doc_unwarping", "use_textline_orientation"), False)
     assert set(given) <= own
     for backend in ("onnxruntime", "paddle"):

@@ -11,7 +11,7 @@ from mmprolong_builders.layout.headings import looks_like_heading
 from mmprolong_builders.layout.lines import make_lines
 from mmprolong_builders.layout.metrics import Metrics
 from mmprolong_builders.layout.order import reading_order
-from mmprolong_builders.layout.scanned import add_furniture, region_of, scanned_page, set_styles, unskewed_box
+from mmprolong_builders.layout.scanned import add_furniture, floats, region_of, scanned_page, set_styles, unskewed_box
 from mmprolong_builders.layout.tables import find_tables, table_rows
 
 WORDS = "The gauge was read twice a day and the flow"
@@ -53,6 +53,42 @@ def test_columns_are_told_apart_though_lines_come_row_by_row(columns: int) -> No
     regions = reading_order(page(rows).fragments, ordered=False)
     texts = [found.text for region in regions for found in make_lines(region)]
     assert texts == [f"column {c} row {r:02d} of the page at hand" for c in range(columns) for r in range(12)]
+
+
+def in_order(raw: Any) -> list[str]:
+    regions = reading_order(raw.fragments, ordered=False, floats=floats(raw))
+    return [found.text for region in regions for found in make_lines(region)]
+
+
+def column(x: float, first: float, count: int) -> list[list[Any]]:
+    return [line(x, first + 12 * r, f"{x:.0f} row {r:02d} {WORDS}", 9.0) for r in range(count)]
+
+
+def test_labels_of_a_figure_say_nothing_of_the_column_that_holds_it() -> None:
+    ticks = [line(80 + 40 * c, 160 + 12 * r, str(10 * c), 7.0) for r in range(10) for c in range(5)]
+    left, right = column(40, 100, 4) + column(41, 300, 2), column(320, 100, 19)
+    raw = page([*left, *ticks, *right], [["figure", 0.9, 60.0, 145.0, 290.0, 280.0]])
+    texts = in_order(raw)
+    assert [text for text in texts if "row" in text] == [row[8] for row in [*left, *right]]
+    assert texts.index(left[3][8]) < texts.index("0 10 20 30 40") < texts.index(left[4][8])
+    # What spans both columns belongs to neither, and is cut as text is.
+    across = page([*left, *ticks, *right], [["table", 0.9, 60.0, 145.0, 560.0, 280.0]])
+    assert [text for text in in_order(across) if "row" in text] != [row[8] for row in [*left, *right]]
+
+
+def test_columns_whose_right_one_begins_with_short_lines() -> None:
+    title = line(150, 60, "On the gauges of the harbour and those who read them")
+    labels = [line(320, 100 + 12 * r, f"Label {r:02d}", 9.0) for r in range(11)]
+    left, right = column(40, 100, 24), column(320, 232, 10)
+    assert in_order(page([title, *left, *labels, *right])) == [row[8] for row in [title, *left, *labels, *right]]
+
+
+def test_short_headings_do_not_make_a_column_a_table() -> None:
+    heads = [line(320, 100 + 60 * r, f"Part {r}", 9.0) for r in range(6)]
+    texts = [found for r in range(6) for found in column(320, 124 + 60 * r, 1)]
+    left = column(40, 100, 28)
+    right = [row for pair in zip(heads, texts, strict=True) for row in pair]
+    assert in_order(page([*left, *right])) == [row[8] for row in [*left, *right]]
 
 
 def test_a_table_is_not_cut_into_columns_and_its_region_vouches_for_it() -> None:

@@ -61,8 +61,8 @@ def test_a_missing_tesseract_names_its_package(monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (Ocr(model="PaddleOCR-VL"), "whole pages.*Remedy: PP-OCRv5_server"),
-        (Ocr(model="PP-StructureV3"), "whole pages.*Remedy: PP-OCRv5_server"),
+        (Ocr(model="PaddleOCR-VL"), "whole pages.*Remedy: ocr.engine"),
+        (Ocr(model="PP-StructureV3"), "whole pages.*Remedy: ocr.engine"),
         (Ocr(model="huge"), "no such model.*Remedy: small, tiny, or"),
         (Ocr(model="PP-OCRv5_server_rec"), "no such model.*without _rec"),
         (Ocr(device="cuda"), "no such device.*gpu:0"),
