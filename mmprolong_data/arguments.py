@@ -21,6 +21,13 @@ def local_path(text: str) -> Path:
     return Path(text)
 
 
+def place(text: str) -> Path | str:
+    """A path on this machine, or a URL as it is; for ``type=`` of argparse."""
+    return (
+        text if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", text) and not text.startswith("file://") else local_path(text)
+    )
+
+
 def repository(text: str) -> str:
     """A repository of the Hub, written as ORG/NAME; for ``type=`` of argparse."""
     if not re.fullmatch(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", text, re.ASCII):

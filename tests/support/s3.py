@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import random
 import socket
@@ -42,6 +43,25 @@ class S3:
         for path in sorted(folder.rglob("*")):
             if path.is_file():
                 self.put(bucket, f"{prefix}{path.relative_to(folder).as_posix()}", path.read_bytes())
+
+    def keys(self, bucket: str, prefix: str = "") -> list[str]:
+        """The keys of all objects below a prefix."""
+        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        return [entry["Key"] for page in pages for entry in page.get("Contents", [])]
+
+    def get(self, bucket: str, key: str) -> bytes:
+        """The content of an object."""
+        data: bytes = self.client.get_object(Bucket=bucket, Key=key)["Body"].read()
+        return data
+
+    def content(self, bucket: str, prefix: str) -> dict[str, str]:
+        """``builds.content`` of a dataset in a bucket."""
+        wanted = [key.removeprefix(prefix) for key in self.keys(bucket, prefix)]
+        return {
+            key: hashlib.sha256(self.get(bucket, prefix + key)).hexdigest()
+            for key in sorted(wanted)
+            if key.startswith(("data/", "index/")) or key in ("manifest.json", "README.md")
+        }
 
 
 def environment(url: str) -> dict[str, str]:
