@@ -27,7 +27,7 @@ from ..select import Plan
 from ..workspace import Workspace
 from .files import BucketFiles
 from .objects import check_out_url
-from .state import BucketState
+from .state import BucketState, no_build
 
 
 def open_build(
@@ -174,7 +174,9 @@ class BucketBuild(Build):
             plan, numbers = load_plan(own), list(most)
             self._check_corpus(plan, numbers)
             learn_urls(self.corpus, pool.files)
-            state.pull_failures(own, state.list())
+            listing = state.list()
+            state.pull_failures(own, listing)
+            state.tidy(own, listing)
             sender = _Sender(state, own)
             return self._run_slices(own, plan, pool, begun, numbers, numbers, most=most, elsewhere=sender)
 
@@ -242,6 +244,7 @@ class BucketBuild(Build):
         files = self._files(state, own)
         published = files.pull_record()
         state.pull_failures(own, files.listing)
+        state.tidy(own, files.listing)
         state.pull_slices(self._mirror(own), files.listing, None if published else wanted)
         return missing_slices(self._mirror(own), plan.num_slices, self._containers, files)
 
@@ -255,7 +258,7 @@ class BucketBuild(Build):
         """Publish. ``ran`` is called with the slices that are missing, and says which of them are done without."""
         own = state.pull(workspace)
         if own is None:
-            raise MMProLongError(f"{self.url}: no build was begun here. Remedy: mmprolong build CORPUS --part i/N")
+            raise no_build(self.url)
         own.check_begun(self._begun())
         plan = load_plan(own)
         outcome = ran(own, plan, self._missing(state, own, plan)[0])

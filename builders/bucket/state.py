@@ -19,7 +19,7 @@ from mmprolong_data.shards import EXTENSION
 
 from ..curate import REPORT
 from ..engines.slices import attempts_file, failure_file
-from ..workspace import Workspace, file_sha256, write_atomically
+from ..workspace import STAGES, Workspace, file_sha256, write_atomically
 from .objects import Entry, Objects, check_out_url
 
 _RECORD = "begun.json"
@@ -175,10 +175,16 @@ class BucketState:
     def clear(self, workspace: Workspace, number: int) -> None:
         """Remove what this machine has made of a slice."""
         shutil.rmtree(workspace.cell("pack", number), ignore_errors=True)
-        for stage in ("pack", "qa", "ask", "parse"):
+        for stage in STAGES:
             workspace.sidecar(stage, number).unlink(missing_ok=True)
             if stage != "pack":
                 workspace.cell(stage, number).unlink(missing_ok=True)
+
+    def tidy(self, workspace: Workspace, listing: Mapping[str, Entry]) -> None:
+        """Remove what this machine has left of slices that are complete by now, wherever they were made."""
+        left = {int(path.stem) for stage in STAGES for path in workspace.cells.glob(f"{stage}/[0-9]*")}
+        for number in left & set(numbers_in(listing, self.key("pack"))):
+            self.clear(workspace, number)
 
     def is_there(self, number: int) -> bool:
         """True if a slice is complete in the bucket."""
@@ -238,6 +244,11 @@ class BucketState:
         return self.objects.list("/".join([self.name, ".work", self.folder]))
 
 
+def no_build(url: str) -> MMProLongError:
+    """The error for a URL that holds no build."""
+    return MMProLongError(f"{url}: no build was begun here. Remedy: mmprolong build CORPUS --out {url}")
+
+
 def read_begun(url: str) -> dict[str, Any]:
     """What the build at a URL was begun with.
 
@@ -249,7 +260,7 @@ def read_begun(url: str) -> dict[str, Any]:
         with TemporaryDirectory() as folder:
             own = state.pull(Workspace(Path(folder), "", url))
             if own is None:
-                raise MMProLongError(f"{url}: no build was begun here. Remedy: mmprolong build CORPUS --out {url}")
+                raise no_build(url)
             return own.begun() or {}
     finally:
         state.close()

@@ -52,6 +52,11 @@ def url(s3: S3, request: pytest.FixtureRequest) -> str:
     return f"s3://{BUCKET}/{request.node.name.partition('[')[0].replace('_', '-')[:40]}/set"
 
 
+def prefix(url: str) -> str:
+    """The key of a dataset, with a slash at its end."""
+    return url.removeprefix(f"s3://{BUCKET}/") + "/"
+
+
 class Call(Protocol):
     """``mmprolong`` in this process, which tries again at once. Returns all that it says."""
 
@@ -62,6 +67,7 @@ class Call(Protocol):
 def call(s3: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
     """See ``Call``; temporary files lie in a folder of the test."""
     monkeypatch.setattr(objects, "Retries", partial(Retries, backoff=0.001))
+    monkeypatch.setattr("s3fs.S3FileSystem.retries", 1)
     temporary = tmp_path / "tmp"
     temporary.mkdir()
     monkeypatch.setenv("TMPDIR", str(temporary))

@@ -7,12 +7,7 @@ from pathlib import Path
 
 from support.s3 import KEYS, S3
 
-from .conftest import BUCKET, SLICED, Call
-
-
-def prefix(url: str) -> str:
-    """The key of a dataset, with a slash at its end."""
-    return url.removeprefix(f"s3://{BUCKET}/") + "/"
+from .conftest import BUCKET, SLICED, Call, prefix
 
 
 def files_in(folder: Path) -> list[str]:
