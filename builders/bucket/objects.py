@@ -17,8 +17,9 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from mmprolong_data.errors import FormatError, MMProLongError, SettingsError
-from mmprolong_data.remote import MissingError, RefusedError, Retries, SourceError, open_system
+from mmprolong_data.remote import MissingError, RefusedError, Retries, SourceError, open_system, redacted
 
+S = TypeVar("S")
 T = TypeVar("T")
 PART = 8 << 20
 """Bytes of a part of an upload."""
@@ -183,10 +184,13 @@ class Objects:
         """``read`` of many, in order."""
         return self.each(self.read, keys)
 
-    def each(self, call: Callable[[Any], T], items: Iterable[Any]) -> Iterator[T]:
-        """``call`` of many, some of them at a time, in order."""
-        with ThreadPoolExecutor(THREADS, thread_name_prefix="bucket") as executor:
+    def each(self, call: Callable[[S], T], items: Iterable[S], threads: int = THREADS) -> Iterator[T]:
+        """``call`` of many, some of them at a time, in order. After the first exception no more are begun."""
+        executor = ThreadPoolExecutor(threads, thread_name_prefix="bucket")
+        try:
             yield from executor.map(call, items)
+        finally:
+            executor.shutdown(cancel_futures=True)
 
     def fetch(self, key: str, path: Path, sha256: str = "") -> None:
         """Bring an object to a file, a piece at a time.
@@ -300,7 +304,7 @@ class Objects:
         return system, f"{base}/{key}"
 
     def _where(self, key: str) -> str:
-        return f"{self.url}/{key}".rstrip("/")
+        return f"{redacted(self.url)}/{key}".rstrip("/")
 
     def _run(self, call: Callable[[], T], key: str, *, writes: bool = False) -> T:
         try:
