@@ -17,7 +17,9 @@ def local_path(text: str) -> Path:
     if not text:
         raise argparse.ArgumentTypeError("the path is empty")
     if url := re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", text):
-        raise argparse.ArgumentTypeError(f"must be a path on this machine, not a URL ({url[0]}...)")
+        raise argparse.ArgumentTypeError(
+            f"must be a path on this machine, not a URL ({url[0]}...). A dataset there: mmprolong pull URL DIR"
+        )
     return Path(text)
 
 

@@ -214,7 +214,7 @@ class BucketBuild(Build):
         state = BucketState(self.url)
         try:
             if check:
-                state.check()
+                state.check(root.name for root in self._roots())
             workspace = self.workspace()
             with disk_errors(self.out, "--scratch"):
                 yield state, workspace
@@ -262,7 +262,7 @@ class BucketBuild(Build):
         own.check_begun(self._begun())
         plan = load_plan(own)
         outcome = ran(own, plan, self._missing(state, own, plan)[0])
-        roots = [dataset_root(self.out, container, self._containers) for container in self._containers]
+        roots = self._roots()
         for root in roots:
             _clear(root)
         files = self._files(state, own)
@@ -283,8 +283,11 @@ class BucketBuild(Build):
         return mirror
 
     def _files(self, state: BucketState, own: Workspace) -> BucketFiles:
-        roots = [dataset_root(self.out, container, self._containers) for container in self._containers]
-        return BucketFiles(state, self._mirror(own), roots)
+        return BucketFiles(state, self._mirror(own), self._roots())
+
+    def _roots(self) -> list[Path]:
+        """Where the datasets would be on this machine."""
+        return [dataset_root(self.out, container, self._containers) for container in self._containers]
 
 
 def _clear(folder: Path, but: str = ".work") -> None:

@@ -57,17 +57,17 @@ def check_out_url(url: str) -> tuple[str, str]:
     scheme = _ALIASES.get(parts.scheme, parts.scheme)
     if scheme == "hf":
         raise SettingsError(
-            "--out hf://...: every object would be a commit. Remedy: --out a folder or a bucket, then mmprolong push"
+            "hf://...: a build there would be a commit an object. Remedy: a folder or a bucket, then mmprolong push"
         )
     if "::" in url or scheme not in _PUT:
-        raise SettingsError(f"--out {parts.scheme}://...: cannot be written. Remedy: a folder, s3://... or gs://...")
+        raise SettingsError(f"{parts.scheme}://...: cannot be written. Remedy: --out a folder, s3://... or gs://...")
     if "@" in parts.netloc or "?" in url or "#" in url:
         raise SettingsError(
-            f"--out {parts.scheme}://...: a user name, password or query in it. Remedy: credentials in the environment"
+            f"{parts.scheme}://...: a user name, password or query in it. Remedy: credentials in the environment"
         )
     names = parts.path.strip("/").split("/")
     if not parts.netloc or not all(names) or {".", ".."} & set(names):
-        raise SettingsError(f"--out {url}: name a bucket and a folder in it, such as {parts.scheme}://BUCKET/mmprolong")
+        raise SettingsError(f"{url}: name a bucket and a folder in it, such as {parts.scheme}://BUCKET/mmprolong")
     return "/".join([f"{scheme}://{parts.netloc}", *names[:-1]]), names[-1]
 
 

@@ -60,18 +60,22 @@ class BucketState:
         """End what is under way."""
         self.objects.close()
 
-    def check(self) -> None:
+    def check(self, names: Iterable[str]) -> None:
         """Find out whether the bucket can be used, before any work is done.
+
+        Args:
+            names: Of the folders beside each other that the build will write to.
 
         Raises:
             MMProLongError: it cannot be reached, read or written, or it holds something that is no build of ours.
         """
         if self.objects.read(f"{self.name}/.work/{_RECORD}") is None:
-            others = [key for key in self.objects.list(self.name) if not key.startswith(f"{self.name}/.work/")]
-            if others:
-                raise MMProLongError(
-                    f"{self.url} is not empty and was not made by 'mmprolong build'. Remedy: --out another folder"
-                )
+            for name in names:
+                if any(not key.startswith(f"{self.name}/.work/") for key in self.objects.list(name)):
+                    raise MMProLongError(
+                        f"{self.objects.url}/{name} is not empty and was not made by 'mmprolong build'."
+                        " Remedy: --out another folder"
+                    )
         self.objects.check(f"{self.name}/.work")
 
     @property

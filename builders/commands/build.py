@@ -26,8 +26,9 @@ s3://, gs://, hf://, https:// and whatever else fsspec knows; credentials are ta
 The dataset is written to --out; load_dataset("mmprolong", "extract_multi") finds it there.
 If the build is interrupted, run the same command again: it goes on where it was.
 
-On many machines with one shared folder: run the same command with --part i/N for every i from 0 to N-1, in any order,
-at the same time or one after the other; then once with --finish. 'mmprolong status DIR' tells how far all of them are.
+On many machines with one shared folder or bucket: run the same command with --part i/N for every i from 0 to N-1,
+in any order, at the same time or one after the other; then once with --finish. 'mmprolong status DIR' tells how far
+they are.
 Parts may ask a language model too: --max-cost is what one run of one part may spend; 'mmprolong cost DIR' adds up.
 """
 
@@ -45,6 +46,7 @@ examples:
   mmprolong build ~/pdfs --out /shared/set --part 3/10    the fourth of ten parts (Slurm array, Kubernetes, by hand)
   mmprolong build --finish --out /shared/set              publish what the parts have built
   mmprolong build ~/pdfs --out /shared/set --engine ray --address auto     all at once on a Ray cluster
+  mmprolong build s3://bucket/papers --out s3://bucket/set --part 3/10     no folder in common, only a bucket
 
 exit codes: 0 done, 1 failed, 2 wrong arguments or settings, 3 done but for slices that failed for good (named),
 4 stopped at --max-cost, 130 interrupted (after 4 or 130, run it again to go on)
@@ -85,7 +87,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )  # fmt: skip
     build.add_argument(
         "--engine", choices=("local", "ray"), default="local",
-        help="where slices are built: here, or as tasks of a Ray cluster that shares DIR and CORPUS (extra ray;"
+        help="where slices are built: here, or as tasks of a Ray cluster that reaches DIR and CORPUS (extra ray;"
         " --set ray.cpus=4, ray.gpus=1, ... say what a task takes)",
     )  # fmt: skip
     build.add_argument(

@@ -24,18 +24,24 @@ SLICED = (*ALL_CONFIGS, "--set", "tasks.configs=[extract_single,ocr_full]")
 
 @pytest.fixture(scope="package")
 def pdfs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four reports and a file that is none."""
-    folder = write_corpus(tmp_path_factory.mktemp("pdfs"), 4, pages=8)
+    """Three reports and a file that is none."""
+    folder = write_corpus(tmp_path_factory.mktemp("pdfs"), 3, pages=8)
     (folder / "page.pdf").write_text("<html></html>")
     return folder
 
 
 @pytest.fixture(scope="package")
-def whole(pdfs: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What a build into a folder gives: the reference."""
-    out = tmp_path_factory.mktemp("whole") / "mmprolong"
-    run("build", pdfs, "--out", out, *SLICED)
-    return content(out)
+def local(pdfs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A build into a folder, with a second one beside it: the reference."""
+    out = tmp_path_factory.mktemp("local") / "set"
+    run("build", pdfs, "--out", out, *SLICED, "--format", "both")
+    return out
+
+
+@pytest.fixture(scope="package")
+def whole(local: Path) -> dict[str, str]:
+    """What the reference consists of."""
+    return content(local)
 
 
 @pytest.fixture(scope="package")

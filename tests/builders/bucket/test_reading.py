@@ -6,25 +6,23 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
-from support.builds import content, run
+from support.builds import content
 from support.s3 import S3
 
 from mmprolong_data.loader import PageStream
 
-from .conftest import BUCKET, SLICED, Call
+from .conftest import BUCKET, Call
 
 
 @pytest.fixture(scope="module")
-def built(s3: S3, pdfs: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+def built(s3: S3, local: Path) -> tuple[str, Path]:
     """A dataset in the bucket, and the same in a folder."""
-    folder = tmp_path_factory.mktemp("built") / "set"
-    run("build", pdfs, "--out", folder, *SLICED, "--format", "both")
     for name in ("set", "set-wds"):
-        for path in (folder.parent / name).rglob("*"):
+        for path in local.with_name(name).rglob("*"):
             if path.is_file() and ".work" not in path.parts:
-                key = f"reading/{name}/{path.relative_to(folder.parent / name).as_posix()}"
+                key = f"reading/{name}/{path.relative_to(local.with_name(name)).as_posix()}"
                 s3.put(BUCKET, key, path.read_bytes())
-    return f"s3://{BUCKET}/reading/set", folder
+    return f"s3://{BUCKET}/reading/set", local
 
 
 @pytest.mark.usefixtures("call")
