@@ -56,10 +56,10 @@ class SliceBuilder:
         self._qa(number, rows)
         self._pack(number, rows, left_out)
 
-    def report_done(self, number: int) -> None:
+    def report_done(self, number: int, stages: Sequence[str] = ("parse", "pack")) -> None:
         """Count a slice that is complete already as progress."""
         documents, pages = self.plan.slice_sizes()[number]
-        for stage in ("parse", "pack"):
+        for stage in stages:
             self.on_progress(stage, documents, pages)
 
     def _parse(self, number: int, rows: list[dict[str, Any]]) -> dict[str, list[str]]:

@@ -24,7 +24,7 @@ from .candidates import find_candidates
 from .corpus import learn_urls
 from .curate import curate
 from .engines.local import StopFlag, run_slices
-from .engines.slices import SliceRunner, failures, in_order
+from .engines.slices import UPLOADED, SliceRunner, failures, in_order
 from .finish import finish
 from .ingest import take_inventory
 from .layout import PARSER
@@ -65,7 +65,7 @@ class Observer(Protocol):
         """The plan is made."""
 
     def progress(self, stage: str, documents: int, pages: int) -> None:
-        """``stage`` (``parse``, ``ask`` or ``pack``) has finished that many more documents and pages."""
+        """``stage`` (``parse``, ``ask``, ``pack`` or ``upload``) has finished that many more documents and pages."""
 
     def note(self, text: str) -> None:
         """Something worth a line."""
@@ -408,7 +408,7 @@ class Build:
         """Run the missing slices as tasks."""
         sizes = plan.slice_sizes()
         for number in sorted(set(range(plan.num_slices)) - set(missing)):
-            for stage in ("parse", "pack"):
+            for stage in UPLOADED if is_url(job.out) else UPLOADED[:-1]:
                 self.observer.progress(stage, *sizes[number])
         return Ran(*ray.run(job, workspace, missing, self.observer.progress, self.observer.note))
 
@@ -432,7 +432,7 @@ class Build:
             workspace, plan, self.recipe, self._containers, pool, self.observer.progress, stop.check, reader=reader
         )
         for number in sorted(set(own) - set(missing)):
-            builder.report_done(number)
+            builder.report_done(number, UPLOADED if elsewhere else UPLOADED[:-1])
 
         def abort() -> None:
             pool.close()

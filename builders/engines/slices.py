@@ -26,6 +26,9 @@ from .local import StopFlag, Stopped
 ATTEMPTS = 2
 """How often a slice is tried in one run before it counts as failed."""
 
+UPLOADED = ("parse", "pack", "upload")
+"""Stages of a slice that goes elsewhere, as progress knows them."""
+
 MOST_LEFT = 5
 """Slices that may lack a file before any slice was built: then the server, not a file, is away."""
 
@@ -101,7 +104,7 @@ class SliceRunner:
         self._stop.check()
         with slice_lock(self._workspace, number, self._stop) as begun:
             if self._elsewhere is not None and self._elsewhere.is_there(number):
-                self._builder.report_done(number)
+                self._builder.report_done(number, UPLOADED)
                 return
             sidecar = self._workspace.read_sidecar("pack", number)
             if sidecar is not None and made_shards(self._workspace.cell("pack", number), sidecar):
@@ -140,6 +143,7 @@ class SliceRunner:
     def _publish(self, number: int) -> None:
         if self._elsewhere is not None:
             self._elsewhere.publish(number)
+            self._builder.report_done(number, ("upload",))
 
     def _fail(self, number: int, error: Exception) -> None:
         record_failure(self._workspace, number, error)

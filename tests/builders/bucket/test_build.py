@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
-from support.builds import content
+from support.builds import command, content
 from support.s3 import KEYS, S3, proxy
 
 from .conftest import BUCKET, SLICED, Call, prefix
@@ -65,6 +66,45 @@ def test_parts_share_nothing_but_the_bucket_which_goes_away(
     assert json.loads(call("status", url, "--json"))["stages"]["pack"]["slices"] == 3
     call("build", "--finish", "--out", url, "--scratch", tmp_path / "third")
     assert s3.content(BUCKET, prefix(url)) == whole
+
+
+def test_parts_that_start_at_once_in_an_empty_bucket(
+    s3: S3, url: str, pdfs: Path, whole: dict[str, str], call: Call, tmp_path: Path
+) -> None:
+    """Two on one machine, one on another; divisions that overlap, so that a slice is made twice."""
+    parts = [("0/2", "here"), ("1/2", "here"), ("1/3", "there")]
+    processes = [
+        subprocess.Popen(
+            command("build", pdfs, "--out", url, *SLICED, "--part", part, "--scratch", tmp_path / machine),
+            env=s3.environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        )
+        for part, machine in parts
+    ]  # fmt: skip
+    for process in processes:
+        _, text = process.communicate(timeout=300)
+        assert process.returncode == 0, text
+    call("build", "--finish", "--out", url)
+    assert s3.content(BUCKET, prefix(url)) == whole
+
+
+def test_a_slice_that_fails_for_good(
+    s3: S3, url: str, pdfs: Path, whole: dict[str, str], call: Call, tmp_path: Path
+) -> None:
+    """Its record is in the bucket: any machine can tell of it, or mend it."""
+    arguments = ("build", pdfs, "--out", url, *SLICED, "--scratch", tmp_path / "scratch")
+    call(*arguments, "--part", "3/4")  # makes the plan, builds nothing
+    [plan] = [key for key in s3.keys(BUCKET, prefix(url)) if key.endswith("/plan.parquet")]
+    cells = next((tmp_path / "scratch").glob(f"**/{plan.split('/')[-2]}"))
+    (cells / "qa" / "00001.msgpack" / "in the way").mkdir(parents=True)
+    said = call(*arguments, code=3)
+    assert "slice 1: IsADirectoryError" in said
+    status = json.loads(call("status", url, "--json", code=3))
+    assert list(status["failed"]) == ["1"]
+    assert status["published"]
+    assert str(tmp_path) not in status["failed"]["1"]
+    call("build", pdfs, "--out", url, *SLICED, "--scratch", tmp_path / "another")
+    assert s3.content(BUCKET, prefix(url)) == whole
+    assert json.loads(call("status", url, "--json"))["failed"] == {}
 
 
 def test_both_containers_and_what_lies_beside_is_left_alone(
