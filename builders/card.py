@@ -22,7 +22,7 @@ from .card_info import PURPOSES, CardInfo, read_card_info
 from .croissant import croissant_bytes
 from .reasons import DOCUMENT_REASONS, SAMPLE_REASONS
 from .recipe import Recipe
-from .report.statistics import read_statistics
+from .report.statistics import ReadRecords, read_statistics
 from .workspace import write_atomically
 
 PICTURE = "assets/tokens.png"
@@ -40,7 +40,9 @@ MODEL_TASKS = {
 """What language models did, by the manifest's word for it."""
 
 
-def write_card(root: Path, manifest: Manifest, *, repo: str = "", picture: bool = False) -> list[str]:
+def write_card(
+    root: Path, manifest: Manifest, *, repo: str = "", picture: bool = False, read: ReadRecords | None = None
+) -> list[str]:
     """Write the card of a dataset, and what belongs to it.
 
     Args:
@@ -48,6 +50,7 @@ def write_card(root: Path, manifest: Manifest, *, repo: str = "", picture: bool 
         manifest: Of the dataset; the file need not be written yet.
         repo: ``ORG/NAME`` on the Hub, for the examples; "" for a folder.
         picture: Draw the histogram of lengths again.
+        read: Reads records, where the shards are elsewhere.
 
     Returns:
         The paths of what the card consists of, below ``root``.
@@ -56,7 +59,7 @@ def write_card(root: Path, manifest: Manifest, *, repo: str = "", picture: bool 
         FormatError: an index or a shard is damaged.
         SettingsError: ``card.yaml`` or ``sources.csv`` is wrong.
     """
-    files = card_files(root, manifest, repo=repo, picture=picture)
+    files = card_files(root, manifest, repo=repo, picture=picture, read=read)
     for name, content in files.items():
         write_atomically(root / name, content)
     if CROISSANT not in files:
@@ -64,10 +67,12 @@ def write_card(root: Path, manifest: Manifest, *, repo: str = "", picture: bool 
     return list(files)
 
 
-def card_files(root: Path, manifest: Manifest, *, repo: str = "", picture: bool = False) -> dict[str, bytes]:
+def card_files(
+    root: Path, manifest: Manifest, *, repo: str = "", picture: bool = False, read: ReadRecords | None = None
+) -> dict[str, bytes]:
     """Path -> content of what ``write_card`` writes, which see."""
     info = read_card_info(root)
-    counted = read_statistics(root, manifest)
+    counted = read_statistics(root, manifest, read)
     facts = collect_facts(root, manifest, counted)
     files: dict[str, bytes] = {}
     if picture:

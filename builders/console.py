@@ -188,7 +188,7 @@ def print_summary(console: Console, result: BuildResult, recipe: Recipe, seconds
         console.print(f"Dataset: {root}", highlight=False, soft_wrap=True)
 
 
-def print_part(console: Console, result: PartResult, name: str, out: Path, seconds: float) -> None:
+def print_part(console: Console, result: PartResult, name: str, out: Path | str, seconds: float) -> None:
     """What one part of a build did, and what comes next."""
     own = result.plan.only(result.slices).documents
     console.print(

@@ -19,7 +19,7 @@ from mmprolong_data.schema import FORMAT_VERSION
 
 from .card import write_card
 from .pack import slice_index
-from .placement import FinalShard, begin_publication, dataset_root, final_shards, read_sidecars
+from .placement import LOCAL, FinalShard, ShardFiles, begin_publication, dataset_root, final_shards, read_sidecars
 from .recipe import Recipe
 from .select import FATES_SCHEMA, Plan
 from .workspace import Workspace, atomic_stream, file_sha256
@@ -29,7 +29,12 @@ _BATCH = 16_384
 
 
 def finish(
-    workspace: Workspace, plan: Plan, recipe: Recipe, containers: list[str], without: Mapping[int, str] | None = None
+    workspace: Workspace,
+    plan: Plan,
+    recipe: Recipe,
+    containers: list[str],
+    without: Mapping[int, str] | None = None,
+    files: ShardFiles = LOCAL,
 ) -> list[Manifest]:
     """Publish all packed slices. Can be interrupted anywhere and called again.
 
@@ -39,6 +44,7 @@ def finish(
         recipe: The settings.
         containers: The containers built.
         without: Slice -> error, of slices that failed for good: their documents are left out as ``slice_error``.
+        files: Where the shards are. Index rows and sidecars are in the work folder, wherever the shards are.
 
     Returns:
         One manifest a container.
@@ -56,7 +62,7 @@ def finish(
     if not any(info["samples"] for sidecar in sidecars.values() for info in sidecar["shards"].values()):
         listing = ", ".join(f"{reason} {count}" for reason, count in sorted(fates.count().items()))
         raise MMProLongError(f"No document gave a sample ({listing}). See {workspace.root} for the details")
-    begin_publication(workspace, packed, without, containers)
+    begin_publication(workspace, packed, without, containers, files)
     shards = final_shards(workspace, sidecars, containers)
     # All that is the same in both containers.
     common = Manifest(
@@ -79,7 +85,7 @@ def finish(
     for container in containers:
         root = dataset_root(workspace.out, container, containers)
         own = [shard for shard in shards if shard.container == container]
-        manifests.append(_publish(root, own, fates, replace(common, container=container)))
+        manifests.append(_publish(root, own, fates, replace(common, container=container), files))
     return manifests
 
 
@@ -121,12 +127,9 @@ def _models(workspace: Workspace, recipe: Recipe, sidecars: Mapping[int, dict[st
     return model_record(workspace.read_sidecar("ask", number) or {} for number in sorted(sidecars))
 
 
-def _publish(root: Path, shards: list[FinalShard], fates: _Fates, common: Manifest) -> Manifest:
+def _publish(root: Path, shards: list[FinalShard], fates: _Fates, common: Manifest, files: ShardFiles) -> Manifest:
     """Make the dataset of one container: shards, indexes, document table, card and, last, the manifest."""
-    for shard in shards:
-        shard.target.parent.mkdir(parents=True, exist_ok=True)
-        if shard.made.exists():
-            shard.made.replace(shard.target)
+    files.move([(shard.made, shard.target) for shard in shards])
     indexes = _write_indexes(root, shards, common.container)
     with atomic_stream(root / DOCUMENTS_FILE) as stream:
         fates.write(stream)
@@ -143,11 +146,8 @@ def _publish(root: Path, shards: list[FinalShard], fates: _Fates, common: Manife
         tokens=_sums(shards, "tokens"),
     )
     manifest = _as_published(root, manifest)
-    write_card(root, manifest)
-    names = {shard.name for shard in shards}
-    for path in sorted(root.glob("data/*/*")):  # left by a build that was begun and never finished
-        if path.relative_to(root).as_posix() not in names:
-            path.unlink()
+    write_card(root, manifest, read=files.records)
+    files.remove_others(root, {shard.name for shard in shards})  # left by a build that was begun and never finished
     write_manifest(root, manifest)
     return manifest
 

@@ -56,10 +56,10 @@ class SliceBuilder:
         self._qa(number, rows)
         self._pack(number, rows, left_out)
 
-    def report_done(self, number: int) -> None:
+    def report_done(self, number: int, stages: Sequence[str] = ("parse", "pack")) -> None:
         """Count a slice that is complete already as progress."""
         documents, pages = self.plan.slice_sizes()[number]
-        for stage in ("parse", "pack"):
+        for stage in stages:
             self.on_progress(stage, documents, pages)
 
     def _parse(self, number: int, rows: list[dict[str, Any]]) -> dict[str, list[str]]:
@@ -300,11 +300,15 @@ class SliceBuilder:
         self.workspace.write_sidecar(stage, number, sidecar)
 
 
-def made_shards(folder: Path, sidecar: dict[str, Any]) -> bool:
-    """True if all shards of a packed slice lie in its work folder with the right sizes."""
+def file_size(path: Path) -> int | None:
+    """Bytes of a file; None where there is none."""
+    return path.stat().st_size if path.is_file() else None
+
+
+def made_shards(folder: Path, sidecar: dict[str, Any], size: Callable[[Path], int | None] = file_size) -> bool:
+    """True if all shards of a packed slice that have samples lie in its work folder with the right sizes."""
     return all(
-        (path := folder / str(info["name"])).is_file() and path.stat().st_size == info["bytes"]
-        for info in sidecar["shards"].values()
+        not info["samples"] or size(folder / str(info["name"])) == info["bytes"] for info in sidecar["shards"].values()
     )
 
 

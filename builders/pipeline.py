@@ -24,7 +24,7 @@ from .candidates import find_candidates
 from .corpus import learn_urls
 from .curate import curate
 from .engines.local import StopFlag, run_slices
-from .engines.slices import SliceRunner, failures, in_order
+from .engines.slices import UPLOADED, SliceRunner, failures, in_order
 from .finish import finish
 from .ingest import take_inventory
 from .layout import PARSER
@@ -40,7 +40,9 @@ from .untrusted import stored_path
 from .workspace import Workspace, atomic_stream, file_sha256, tool_versions
 
 if TYPE_CHECKING:
+    from .engines.block import Job
     from .engines.on_ray import RayEngine
+    from .engines.slices import Elsewhere
 
 CONTAINERS = {
     "parquet": ["parquet"],
@@ -63,7 +65,7 @@ class Observer(Protocol):
         """The plan is made."""
 
     def progress(self, stage: str, documents: int, pages: int) -> None:
-        """``stage`` (``parse``, ``ask`` or ``pack``) has finished that many more documents and pages."""
+        """``stage`` (``parse``, ``ask``, ``pack`` or ``upload``) has finished that many more documents and pages."""
 
     def note(self, text: str) -> None:
         """Something worth a line."""
@@ -73,10 +75,11 @@ class Observer(Protocol):
 class BuildResult:
     """What a build made.
 
+    ``roots``: folders, or the URLs of a build in a bucket.
     ``cpu_seconds`` is the CPU time of the children; ``failed`` slice -> error; ``spent`` the US dollars of this run.
     """
 
-    roots: list[Path]
+    roots: Sequence[Path | str]
     manifests: list[Manifest]
     plan: Plan
     already_complete: bool
@@ -99,7 +102,7 @@ class PartResult:
 
 
 @dataclass(frozen=True, slots=True)
-class _Ran:
+class Ran:
     """What running slices gave: those that failed for good, CPU seconds of the children, US dollars spent."""
 
     failed: dict[int, str]
@@ -130,7 +133,7 @@ class Build:
             MMProLongError: the corpus has no usable document, or the folder cannot be used.
         """
         workspace = self.workspace()
-        with _disk_errors(self.out), workspace.lock(), self._pool() as pool:
+        with disk_errors(self.out), workspace.lock(), self._pool() as pool:
             return self._inventory_and_plan(workspace, pool)
 
     def run(self) -> BuildResult:
@@ -147,7 +150,7 @@ class Build:
         if self.engine == "ray":
             self._check_ray()
         begun = self._begun()
-        with _disk_errors(self.out), workspace.lock(), self._pool() as pool, ExitStack() as stack:
+        with disk_errors(self.out), workspace.lock(), self._pool() as pool, ExitStack() as stack:
             # Before the corpus is read, which may take hours; a build that is complete already needs nobody.
             first = not workspace.plan_file.exists()
             if self.recipe.uses_model():
@@ -163,12 +166,15 @@ class Build:
                 ray = self._open_ray(stack)
             self.observer.planned(plan)
             if missing and ray is not None:
-                ran = self._run_on_ray(ray, workspace, plan, missing)
+                # No resolving: other machines may link differently.
+                job = self._job(os.path.abspath(self.out), file_sha256(workspace.build_file))  # noqa: PTH100
+                ran = self._run_on_ray(ray, job, workspace, plan, missing)
+                wait_for_sidecars(workspace, [number for number in missing if number not in ran.failed])
             else:
                 ran = self._run_slices(workspace, plan, pool, begun, range(plan.num_slices), missing)
             return self._finish(workspace, plan, ran, not missing)
 
-    def run_block(self, most: Mapping[int, int], begun_hash: str) -> _Ran:
+    def run_block(self, most: Mapping[int, int], begun_hash: str) -> Ran:
         """Build slices of a build that another process has begun, holds and will publish.
 
         Args:
@@ -185,19 +191,23 @@ class Build:
                 " share under the same path"
             )
         begun = self._begun()
-        with _disk_errors(self.out), self._pool() as pool:
+        with disk_errors(self.out), self._pool() as pool:
             plan = self._frozen_plan(workspace, begun)
             if plan is None:
                 raise MMProLongError(f"{workspace.plan_file} is missing. Remedy: run the same command again")
             numbers = list(most)
-            files = [row["path"] for number in numbers for row in plan.slice_rows(number)]
+            self._check_corpus(plan, numbers)
             learn_urls(self.corpus, pool.files)
-            if not any(is_url(path) or os.path.exists(path) for path in files):  # noqa: PTH110 - any bytes
-                raise MMProLongError(
-                    f"{stored_path(files[0])} and {len(files) - 1} more PDFs are not there. Remedy: the corpus in a"
-                    " folder that all machines share under the same path"
-                )
             return self._run_slices(workspace, plan, pool, begun, numbers, numbers, most=most)
+
+    def _check_corpus(self, plan: Plan, numbers: Sequence[int]) -> None:
+        """A machine that does not see the corpus must not leave all documents out."""
+        files = [row["path"] for number in numbers for row in plan.slice_rows(number)]
+        if files and not any(is_url(path) or os.path.exists(path) for path in files):  # noqa: PTH110 - any bytes
+            raise MMProLongError(
+                f"{stored_path(files[0])} and {len(files) - 1} more PDFs are not there. Remedy: the corpus in a"
+                " folder that all machines share under the same path"
+            )
 
     def run_part(self, part: int, parts: int) -> PartResult:
         """Build the slices whose number leaves the remainder ``part`` when divided by ``parts``; publish nothing.
@@ -217,7 +227,7 @@ class Build:
             self._check_model()
             ledger = part_ledger(workspace.root, part, parts)
         begun = self._begun()
-        with _disk_errors(self.out), self._pool() as pool, ExitStack() as held:
+        with disk_errors(self.out), self._pool() as pool, ExitStack() as held:
             checked = False
             while (plan := self._enter(workspace, begun, parts if ledger else None, held)) is None:
                 with workspace.lock(wait=True):
@@ -262,32 +272,39 @@ class Build:
             MMProLongError: slices are missing; the message says which parts have to run again.
         """
         workspace = self.workspace()
-        with _disk_errors(self.out), workspace.lock():
+        with disk_errors(self.out), workspace.lock():
             plan = self._frozen_plan(workspace, self._begun())
             if plan is None:
                 raise MMProLongError(f"{self.out}: no build was begun here. Remedy: mmprolong build CORPUS --part i/N")
             missing, _ = missing_slices(workspace, plan.num_slices, self._containers)
-            known = failures(workspace)
-            failed = {number: known[number] for number in missing if number in known}
-            unknown = [number for number in missing if number not in known]
-            if unknown and not incomplete:
-                listing = ", ".join(map(str, unknown[:20])) + (", ..." if len(unknown) > 20 else "")
-                raise MMProLongError(
-                    f"{self.out}: {len(unknown)} of {plan.num_slices} slices are missing: {listing}. Slice n belongs to"
-                    " part n modulo N. Remedy: run those parts again, or --finish --incomplete to publish without them"
-                )
-            failed |= dict.fromkeys(unknown, "it was never completed")
+            failed = self._left_out(workspace, plan, missing, incomplete)
             if self.recipe.uses_model():
                 unite(workspace.root)
-            return self._finish(workspace, plan, _Ran(failed, 0.0), False)
+            return self._finish(workspace, plan, Ran(failed, 0.0), False)
+
+    def _left_out(self, workspace: Workspace, plan: Plan, missing: Sequence[int], incomplete: bool) -> dict[int, str]:
+        """Slice -> error, of the slices that are published without; see ``finish``."""
+        known = failures(workspace)
+        failed = {number: known[number] for number in missing if number in known}
+        unknown = [number for number in missing if number not in known]
+        if unknown and not incomplete:
+            listing = ", ".join(map(str, unknown[:20])) + (", ..." if len(unknown) > 20 else "")
+            raise MMProLongError(
+                f"{workspace.name}: {len(unknown)} of {plan.num_slices} slices are missing: {listing}. Slice n belongs"
+                " to part n modulo N. Remedy: run those parts again, or --finish --incomplete to publish without them"
+            )
+        return failed | dict.fromkeys(unknown, "it was never completed")
 
     def workspace(self) -> Workspace:
         """The work folder of this build, created if need be."""
-        if importlib.util.find_spec("pymupdf") is None:
-            raise missing_extra("pymupdf", "build")
+        self._check_packages()
         workspace = Workspace(self.out, self.recipe.hash())
         workspace.prepare()
         return workspace
+
+    def _check_packages(self) -> None:
+        if importlib.util.find_spec("pymupdf") is None:
+            raise missing_extra("pymupdf", "build")
 
     @property
     def _containers(self) -> list[str]:
@@ -379,22 +396,21 @@ class Build:
         reads_on_gpu = self.recipe.ocr.device.startswith("gpu") and bool(ocr_fingerprint(self.recipe))
         return RayEngine(session.ray, self.recipe.ray, float(reads_on_gpu), private=session.private)
 
-    def _run_on_ray(self, ray: RayEngine, workspace: Workspace, plan: Plan, missing: Sequence[int]) -> _Ran:
-        """Run the missing slices as tasks."""
+    def _job(self, out: str, begun: str, scratch: str = "") -> Job:
+        """What a task of Ray is told; see ``engines.block.Job``."""
         from .engines.block import Job
 
-        sizes = plan.slice_sizes()
-        for number in sorted(set(range(plan.num_slices)) - set(missing)):
-            for stage in ("parse", "pack"):
-                self.observer.progress(stage, *sizes[number])
-        begun = file_sha256(workspace.build_file)
-        out = os.path.abspath(self.out)  # noqa: PTH100 - no resolving: other machines may link differently
         # A list of URLs may hide in them what a task needs, and other machines work in other folders.
         corpus = [name if is_url(name) else os.path.abspath(name) for name in map(str, self.corpus)]  # noqa: PTH100
-        job = Job(corpus, out, to_plain(self.recipe), self.format, self.recipe.ray.cpus, begun)
-        failed, cpu_seconds = ray.run(job, workspace, missing, self.observer.progress, self.observer.note)
-        wait_for_sidecars(workspace, [number for number in missing if number not in failed])
-        return _Ran(failed, cpu_seconds)
+        return Job(corpus, out, to_plain(self.recipe), self.format, self.recipe.ray.cpus, begun, scratch)
+
+    def _run_on_ray(self, ray: RayEngine, job: Job, workspace: Workspace, plan: Plan, missing: Sequence[int]) -> Ran:
+        """Run the missing slices as tasks."""
+        sizes = plan.slice_sizes()
+        for number in sorted(set(range(plan.num_slices)) - set(missing)):
+            for stage in UPLOADED if is_url(job.out) else UPLOADED[:-1]:
+                self.observer.progress(stage, *sizes[number])
+        return Ran(*ray.run(job, workspace, missing, self.observer.progress, self.observer.note))
 
     def _run_slices(
         self,
@@ -406,8 +422,9 @@ class Build:
         missing: Sequence[int],
         ledger: LedgerFile | None = None,
         most: Mapping[int, int] | None = None,
-    ) -> _Ran:
-        """Run the missing ones of ``own``; ``ledger``: of a part; ``most``: see ``SliceRunner``."""
+        elsewhere: Elsewhere | None = None,
+    ) -> Ran:
+        """Run the missing ones of ``own``; ``ledger``: of a part; ``most``, ``elsewhere``: see ``SliceRunner``."""
         stop = StopFlag()
         reads = "ocr" in begun["tools"] and missing
         reader = PageReader(self.recipe, pool, workspace.root / "ocr", self.workers) if reads else None
@@ -415,16 +432,18 @@ class Build:
             workspace, plan, self.recipe, self._containers, pool, self.observer.progress, stop.check, reader=reader
         )
         for number in sorted(set(own) - set(missing)):
-            builder.report_done(number)
+            builder.report_done(number, UPLOADED if elsewhere else UPLOADED[:-1])
 
         def abort() -> None:
             pool.close()
             if reader is not None:
                 reader.close()
+            if elsewhere is not None:
+                elsewhere.close()
 
         # Two slices at once hide the wait for the last document of each; more only where workers outnumber documents.
         at_once = 1 + -(-2 * self.workers // self.recipe.pack.documents_per_slice)
-        runner = SliceRunner(workspace, builder, stop, most)
+        runner = SliceRunner(workspace, builder, stop, most, elsewhere)
         failed, spent = runner.failed, 0.0
         with reader or nullcontext():
             if self.recipe.uses_model() and missing:
@@ -440,9 +459,9 @@ class Build:
                 run_slices(in_order(workspace, missing), runner.run, at_once=at_once, stop=stop, abort=abort)
         runner.check_left()
         cpu_seconds = pool.cpu_seconds + (reader.cpu_seconds if reader else 0.0)
-        return _Ran(dict(sorted(failed.items())), cpu_seconds, spent)
+        return Ran(dict(sorted(failed.items())), cpu_seconds, spent)
 
-    def _finish(self, workspace: Workspace, plan: Plan, ran: _Ran, already_complete: bool) -> BuildResult:
+    def _finish(self, workspace: Workspace, plan: Plan, ran: Ran, already_complete: bool) -> BuildResult:
         manifests = finish(workspace, plan, self.recipe, self._containers, ran.failed)
         roots = [dataset_root(self.out, container, self._containers) for container in self._containers]
         return BuildResult(roots, manifests, plan, already_complete, ran.cpu_seconds, ran.failed, ran.spent)
@@ -463,11 +482,12 @@ def load_plan(workspace: Workspace) -> Plan:
     return Plan(documents.combine_chunks(), {}, [], found, benchmarks=benchmarks)
 
 
-class _disk_errors:
+class disk_errors:
     """Turns a full disk or a failing one into an error that says how to go on."""
 
-    def __init__(self, out: Path) -> None:
+    def __init__(self, out: Path, option: str = "--out") -> None:
         self.out = out
+        self.option = option
 
     def __enter__(self) -> None:
         return None
@@ -483,7 +503,7 @@ class _disk_errors:
         if error.errno in (errno.EACCES, errno.EROFS, errno.EIO):
             name = error.filename or self.out
             raise MMProLongError(
-                f"{name}: {os.strerror(error.errno)}. Remedy: check the folder, or use --out"
+                f"{name}: {os.strerror(error.errno)}. Remedy: check the folder, or use {self.option}"
             ) from None
 
 

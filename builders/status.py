@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,8 @@ class Status:
         slices, documents, pages: Of the whole plan.
         stages: ``parse``, ``qa`` and ``pack``, and ``ask`` where a model makes questions.
         in_work: Slices that a process works at now.
+        begun: Of a build in a bucket: slices that were begun and are not complete. Whether a machine works at them now
+            is known to that machine alone.
         interrupted: Slices that were begun, are not complete, and that nobody works at.
         failed: Slice -> error, of those that failed for good.
         published: There is a manifest.
@@ -51,6 +53,7 @@ class Status:
     published: bool
     last: float | None
     seconds_left: float | None
+    begun: list[int] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -94,7 +97,7 @@ def read_status(out: Path) -> Status:
         failed=failed,
         published=(out / MANIFEST_NAME).exists(),
         last=times[-1][0] if times else None,
-        seconds_left=_seconds_left(times[-RECENT:], sum(sizes[n][1] for n in missing)),
+        seconds_left=seconds_left(times[-RECENT:], sum(sizes[n][1] for n in missing)),
     )
 
 
@@ -105,7 +108,7 @@ def _open(out: Path) -> Workspace | None:
     return Workspace.open(out)
 
 
-def _seconds_left(times: list[tuple[float, int]], pages_left: int) -> float | None:
+def seconds_left(times: list[tuple[float, int]], pages_left: int) -> float | None:
     """``times``: when a slice was completed, and its pages."""
     if len(times) < 2 or times[-1][0] <= times[0][0]:
         return None

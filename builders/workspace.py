@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import copy
 from importlib import metadata
 from pathlib import Path
 from typing import IO, Any, BinaryIO
@@ -37,16 +38,34 @@ class Workspace:
 
     ``inventory.parquet`` and ``build.json`` (what the build was begun with) lie at its top; slices under a folder named
     after the recipe's hash, so that cells of another recipe are never taken for this one's.
+
+    Args:
+        out: The output folder.
+        recipe_hash: Of the recipe.
+        name: What messages call the output, where that is not the folder.
     """
 
-    def __init__(self, out: Path, recipe_hash: str) -> None:
+    def __init__(self, out: Path, recipe_hash: str, name: str = "") -> None:
         self.out = out
+        self.name = name or str(out)
         self.root = out / ".work"
         self.inventory = self.root / "inventory.parquet"
-        self.build_file = self.root / "build.json"
-        self.fates = self.root / "begun.parquet"
         self.cells = self.root / recipe_hash[:16]
+        self._place_record(self.root)
         self.plan_file = self.cells / "plan.parquet"
+
+    def _place_record(self, folder: Path) -> None:
+        self.record = folder
+        self.build_file = folder / "build.json"
+        self.fates = folder / "begun.parquet"
+
+    def within(self, folder: str) -> Workspace:
+        """The same work folder with the record of what was begun, the plan and all cells in one folder of it."""
+        other = copy(self)
+        other.cells = self.root / folder
+        other._place_record(other.cells)
+        other.plan_file = other.cells / "plan.parquet"
+        return other
 
     @classmethod
     def open(cls, out: Path) -> Workspace:
@@ -144,7 +163,7 @@ class Workspace:
     def benchmark_index(self) -> str:
         """Path of the index of the benchmarks that the dataset must not contain; empty where there are none."""
         name = (self.begun() or {}).get("benchmark_index", "")
-        return str(self.root / name) if name else ""
+        return str(self.record / name) if name else ""
 
     def check_begun(self, now: dict[str, Any]) -> None:
         """Compare ``{"recipe", "containers", "tools"}`` with what the build was begun with.
@@ -162,8 +181,8 @@ class Workspace:
         if lines:
             listing = "\n  ".join(lines)
             raise MMProLongError(
-                f"{self.out} was begun with other settings or files:\n  {listing}\n"
-                f"Remedy: go on with the old ones, or build into another folder: --out {self.out}-2"
+                f"{self.name} was begun with other settings or files:\n  {listing}\n"
+                f"Remedy: go on with the old ones, or build into another folder: --out {self.name}-2"
             )
 
     def begun_tools(self) -> dict[str, str]:

@@ -23,7 +23,7 @@ from mmprolong_builders.engines.on_datatrove import BuildPart, FinishBuild
 
 from mmprolong_data.errors import MMProLongError
 
-DEPENDENCIES = ["mmprolong[build,datatrove]"]
+DEPENDENCIES = ["mmprolong[build,datatrove,s3]"]
 """What a Hugging Face Job installs."""
 
 
@@ -33,7 +33,9 @@ def command_line(words: list[str]) -> tuple[argparse.Namespace, list[str]]:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("where", choices=("local", "slurm", "jobs"))
     parser.add_argument("corpus", metavar="CORPUS", help="as every machine sees it")
-    parser.add_argument("out", metavar="OUT", help="the dataset, on storage that all machines share")
+    parser.add_argument(
+        "out", metavar="OUT", help="the dataset: a folder that all machines share, or s3://BUCKET/FOLDER"
+    )
     parser.add_argument("--tasks", type=int, required=True, metavar="N", help="parts of the build; keep it the same")
     parser.add_argument("--at-once", type=int, default=-1, metavar="N", help="tasks at a time (default: all)")
     parser.add_argument("--cpus", type=int, default=1, metavar="N", help="CPUs, and worker processes, of a task")

@@ -17,8 +17,17 @@ def local_path(text: str) -> Path:
     if not text:
         raise argparse.ArgumentTypeError("the path is empty")
     if url := re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", text):
-        raise argparse.ArgumentTypeError(f"must be a path on this machine, not a URL ({url[0]}...)")
+        raise argparse.ArgumentTypeError(
+            f"must be a path on this machine, not a URL ({url[0]}...). A dataset there: mmprolong pull URL DIR"
+        )
     return Path(text)
+
+
+def place(text: str) -> Path | str:
+    """A path on this machine, or a URL as it is; for ``type=`` of argparse."""
+    return (
+        text if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", text) and not text.startswith("file://") else local_path(text)
+    )
 
 
 def repository(text: str) -> str:

@@ -81,13 +81,17 @@ class Retries:
         attempts: How often a call is tried.
         backoff: Seconds before the second try; see ``BACKOFF``.
         remedy: Ends the message when all tries have failed.
+        what: What is done to a file, for that message.
     """
 
-    def __init__(self, attempts: int = ATTEMPTS, backoff: float = BACKOFF, remedy: str = "") -> None:
+    def __init__(
+        self, attempts: int = ATTEMPTS, backoff: float = BACKOFF, remedy: str = "", what: str = "fetched"
+    ) -> None:
         self.count = 0
         self._attempts = max(1, attempts)
         self._backoff = backoff
         self._remedy = remedy
+        self._what = what
         self._lock = threading.Lock()
         self._closed = threading.Event()
 
@@ -120,7 +124,7 @@ class Retries:
                     text = re.sub(r"\w+://[^\s'\"]+", "URL", (str(error).splitlines() or [""])[0])[:200]
                     reason = f"{type(error).__name__}: {text}" if text else type(error).__name__
                     raise SourceError(
-                        f"{where}: could not be fetched in {attempt} tries ({reason}).{self._remedy}"
+                        f"{where}: could not be {self._what} in {attempt} tries ({reason}).{self._remedy}"
                     ) from None
                 with self._lock:
                     self.count += 1

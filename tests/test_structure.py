@@ -92,7 +92,7 @@ def test_commands_of_the_trainer_are_light() -> None:
 
 
 def test_every_package_folder_has_a_readme() -> None:
-    builders = ("builders", "builders/ocr", "builders/publishing", "builders/qa")
+    builders = ("builders", "builders/bucket", "builders/ocr", "builders/publishing", "builders/qa")
     trainer = ("trainer", "trainer/evaluate", "configs")
     for folder in ("mmprolong_data", "mmprolong_data/llm", *builders, *trainer, "dataset_cards", "tests", "benchmarks"):
         assert (ROOT / folder / "README.md").read_text(encoding="utf-8").strip()

@@ -6,10 +6,10 @@ import argparse
 import re
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mmprolong_data import terminal
-from mmprolong_data.arguments import local_path
+from mmprolong_data.arguments import local_path, place
 from mmprolong_data.errors import SettingsError
 from mmprolong_data.settings import from_plain, load_settings
 
@@ -26,8 +26,9 @@ s3://, gs://, hf://, https:// and whatever else fsspec knows; credentials are ta
 The dataset is written to --out; load_dataset("mmprolong", "extract_multi") finds it there.
 If the build is interrupted, run the same command again: it goes on where it was.
 
-On many machines with one shared folder: run the same command with --part i/N for every i from 0 to N-1, in any order,
-at the same time or one after the other; then once with --finish. 'mmprolong status DIR' tells how far all of them are.
+On many machines with one shared folder or bucket: run the same command with --part i/N for every i from 0 to N-1,
+in any order, at the same time or one after the other; then once with --finish. 'mmprolong status DIR' tells how far
+they are.
 Parts may ask a language model too: --max-cost is what one run of one part may spend; 'mmprolong cost DIR' adds up.
 """
 
@@ -45,6 +46,7 @@ examples:
   mmprolong build ~/pdfs --out /shared/set --part 3/10    the fourth of ten parts (Slurm array, Kubernetes, by hand)
   mmprolong build --finish --out /shared/set              publish what the parts have built
   mmprolong build ~/pdfs --out /shared/set --engine ray --address auto     all at once on a Ray cluster
+  mmprolong build s3://bucket/papers --out s3://bucket/set --part 3/10     no folder in common, only a bucket
 
 exit codes: 0 done, 1 failed, 2 wrong arguments or settings, 3 done but for slices that failed for good (named),
 4 stopped at --max-cost, 130 interrupted (after 4 or 130, run it again to go on)
@@ -65,7 +67,14 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     build.add_argument("corpus", nargs="*", metavar="CORPUS", help="folder, PDF, text file of paths, or URL of one")
-    build.add_argument("--out", type=local_path, default=Path("mmprolong"), metavar="DIR", help="default: ./mmprolong")
+    build.add_argument(
+        "--out", type=place, default=Path("mmprolong"), metavar="DIR",
+        help="folder, or s3://BUCKET/FOLDER (gs://): machines then share nothing but the bucket; default: ./mmprolong",
+    )  # fmt: skip
+    build.add_argument(
+        "--scratch", type=local_path, metavar="DIR",
+        help="with --out URL: where slices are made before they go there; default: a folder in $TMPDIR",
+    )  # fmt: skip
     build.add_argument("--recipe", type=local_path, metavar="FILE", help="YAML with settings (see 'mmprolong recipe')")
     build.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides",
@@ -78,7 +87,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )  # fmt: skip
     build.add_argument(
         "--engine", choices=("local", "ray"), default="local",
-        help="where slices are built: here, or as tasks of a Ray cluster that shares DIR and CORPUS (extra ray;"
+        help="where slices are built: here, or as tasks of a Ray cluster that reaches DIR and CORPUS (extra ray;"
         " --set ray.cpus=4, ray.gpus=1, ... say what a task takes)",
     )  # fmt: skip
     build.add_argument(
@@ -100,8 +109,9 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def _build(options: argparse.Namespace) -> int:
+    from ..bucket.build import open_build
     from ..console import ProgressDisplay, print_failed, print_part, print_plan, print_summary
-    from ..pipeline import Build, default_workers
+    from ..pipeline import default_workers
 
     part = _check_mode(options)
     recipe = _recipe(options)
@@ -110,9 +120,9 @@ def _build(options: argparse.Namespace) -> int:
         raise SettingsError(f"--workers {workers}: must be at least 1")
     output, errors = terminal.console(), terminal.console(stderr=True)
     display = ProgressDisplay(errors)
-    build = Build(
+    build = open_build(
         options.corpus, options.out, recipe, workers, options.format, display, options.max_cost, options.engine,
-        options.address,
+        options.address, options.scratch,
     )  # fmt: skip
     if options.dry_run:
         with display:
@@ -129,13 +139,19 @@ def _build(options: argparse.Namespace) -> int:
     with display:
         result = build.finish(incomplete=options.incomplete) if options.finish else build.run()
     seconds = time.monotonic() - started
-    pages = [] if options.no_report else _write_reports(build, result)
+    pages = [] if options.no_report or isinstance(options.out, str) else _write_reports(build, result)
     print_summary(output, result, recipe, seconds)
     for page in pages:
         output.print(f"Report:  {page}", highlight=False, soft_wrap=True)
-    output.print(f"Check it: mmprolong verify {options.out}", highlight=False, soft_wrap=True)
+    output.print(_check_it(options.out), highlight=False, soft_wrap=True)
     print_failed(errors, result.failed)
     return FAILED_SLICES if result.failed else 0
+
+
+def _check_it(out: Path | str) -> str:
+    if isinstance(out, Path):
+        return f"Check it: mmprolong verify {out}"
+    return f"Check it: mmprolong pull {out} DIR, then mmprolong verify DIR and mmprolong inspect DIR"
 
 
 def _check_mode(options: argparse.Namespace) -> tuple[int, int] | None:
@@ -151,6 +167,8 @@ def _check_mode(options: argparse.Namespace) -> tuple[int, int] | None:
         raise SettingsError(f"--engine {options.engine} needs no --part and no --finish: it builds and publishes all")
     if options.address and options.engine != "ray":
         raise SettingsError("--address goes with --engine ray only")
+    if options.scratch is not None and isinstance(options.out, Path):
+        raise SettingsError("--scratch goes with --out URL only: in a folder, slices are made where they stay")
     if options.incomplete and not options.finish:
         raise SettingsError("--incomplete goes with --finish only")
     if options.max_cost is not None and not options.max_cost > 0:
@@ -172,9 +190,8 @@ def _recipe(options: argparse.Namespace) -> Recipe:
     """The recipe; with --finish and no settings, the one that the build was begun with."""
     if options.finish and options.recipe is None and not options.overrides:
         from ..pipeline import CONTAINERS
-        from ..workspace import Workspace
 
-        begun = Workspace.open(options.out).begun() or {}
+        begun = _begun(options.out)
         options.format = next(name for name, containers in CONTAINERS.items() if containers == begun["containers"])
         recipe = from_plain(Recipe, begun["recipe"])
     else:
@@ -183,13 +200,24 @@ def _recipe(options: argparse.Namespace) -> Recipe:
     return recipe
 
 
+def _begun(out: Path | str) -> dict[str, Any]:
+    """What the build was begun with."""
+    if isinstance(out, str):
+        from ..bucket.state import read_begun
+
+        return read_begun(out)
+    from ..workspace import Workspace
+
+    return Workspace.open(out).begun() or {}
+
+
 def _write_reports(build: Build, result: BuildResult) -> list[Path]:
     """The HTML report of every dataset made; drawn again only where something was built."""
     from ..parsed import ParsedDocuments
     from ..report import write_report
 
     pages = []
-    for root in result.roots:
+    for root in map(Path, result.roots):
         page = root / "report" / "index.html"
         if not (result.already_complete and page.is_file()):
             page = write_report(root, documents=ParsedDocuments(build.workspace(), result.plan))

@@ -8,13 +8,14 @@ import time
 from pathlib import Path
 
 from mmprolong_data import terminal
-from mmprolong_data.arguments import local_path
+from mmprolong_data.arguments import place
 
 STATUS_HELP = """\
 Tell how far the build in a folder is: slices and pages of every stage, failures, and when it may be done.
 
 It reads the work folder alone, so it works for a build on this machine, for parts on others (Slurm, Kubernetes) and for
-builds that have ended. Nothing is changed or stopped by it.
+builds that have ended. Nothing is changed or stopped by it. Of a build in a bucket (s3://BUCKET/FOLDER) it tells which
+slices are complete there and which were begun; how far a machine is with a slice only that machine knows.
 
 exit codes: 0 running, ended or waiting, 1 no build there, 3 slices have failed for good
 """
@@ -28,7 +29,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         description=STATUS_HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    status.add_argument("dataset", type=local_path, nargs="?", default=Path("mmprolong"), metavar="DIR")
+    status.add_argument("dataset", type=place, nargs="?", default=Path("mmprolong"), metavar="DIR")
     status.add_argument("--json", action="store_true", help="one JSON object, for programs")
     status.set_defaults(run=_status)
 
@@ -37,7 +38,12 @@ def _status(options: argparse.Namespace) -> int:
     from ..console import human_time
     from ..status import read_status
 
-    status = read_status(options.dataset)
+    if isinstance(options.dataset, str):
+        from ..bucket.status import read_bucket_status
+
+        status = read_bucket_status(options.dataset)
+    else:
+        status = read_status(options.dataset)
     output = terminal.console()
     if options.json:
         text = json.dumps(status.to_dict(), sort_keys=True, indent=1)
@@ -62,11 +68,13 @@ def _status(options: argparse.Namespace) -> int:
         )
     output.print(table)
     lines = [f"In work now: {len(status.in_work)} slices {_listing(status.in_work)}".rstrip()]
+    if isinstance(options.dataset, str):
+        lines = [f"Begun, not complete: {len(status.begun)} slices {_listing(status.begun)}".rstrip()]
     if status.interrupted:
         lines.append(f"Begun, not complete, nobody at it: {len(status.interrupted)} {_listing(status.interrupted)}")
     if status.last is not None:
         lines.append(f"Last slice completed {human_time(max(0.0, time.time() - status.last))} ago")
-    if status.seconds_left is not None and status.in_work:
+    if status.seconds_left is not None and (status.in_work or status.begun):
         lines.append(f"About {human_time(status.seconds_left)} left at the pace of the last slices")
     if status.published:
         lines.append("Published: the dataset is complete" if not status.failed else "Published, without failed slices")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmprolong_data.errors import MMProLongError
+from mmprolong_data.remote import is_url
 from mmprolong_data.settings import from_plain
 
 if TYPE_CHECKING:
@@ -29,11 +30,13 @@ class Job:
 
     Attributes:
         corpus: As given; paths absolute. URLs may hold what is not to be stored; it stays in memory and messages.
-        out: The output folder, absolute.
+        out: The output folder, absolute, or the URL of a build in a bucket.
         recipe: The whole recipe, plain values.
         format: ``--format``.
         cpus: Sandboxed processes of a block.
-        begun: SHA-256 of the record of what the build was begun with: tells whether a folder is the same one.
+        begun: SHA-256 of the record of what the build was begun with, or its name in a bucket: tells whether an output
+            is the same one.
+        scratch: Folder of each machine for a build in a bucket; "": the default.
     """
 
     corpus: list[str]
@@ -42,6 +45,7 @@ class Job:
     format: str
     cpus: int
     begun: str
+    scratch: str = ""
 
     def to_json(self) -> str:
         """The inverse of ``Job(**json.loads(text))``."""
@@ -119,15 +123,17 @@ def build_block(job: str, most: Mapping[int, int], tell: Callable[[Counts], None
     Returns:
         ``BlockResult.to_json()``. What concerns all slices (a full disk, other versions) is its ``error``.
     """
+    from ..bucket.build import open_build
     from ..fetch import UnfetchedError
-    from ..pipeline import Build
     from ..recipe import Recipe
 
     shared = Job(**json.loads(job))
     reporter = _Reporter(tell)
     try:
         recipe = from_plain(Recipe, shared.recipe)
-        build = Build(shared.corpus, Path(shared.out), recipe, shared.cpus, shared.format, reporter)
+        out = shared.out if is_url(shared.out) else Path(shared.out)
+        scratch = Path(shared.scratch) if shared.scratch else None
+        build = open_build(shared.corpus, out, recipe, shared.cpus, shared.format, reporter, scratch=scratch)
         ran = build.run_block(most, shared.begun)
     except UnfetchedError as error:
         return BlockResult(counts=reporter.counts, left=str(error)).to_json()

@@ -88,7 +88,7 @@ class BuildPart(_Command):
 
     Args:
         corpus: Folders, PDFs or text files of paths, as every machine sees them.
-        out: The folder of the dataset, which all machines share.
+        out: The folder of the dataset, which all machines share, or a URL (``s3://BUCKET/FOLDER``).
         arguments: More arguments of ``mmprolong build``, such as ``["--set", "select.pages=[8,50]"]``.
         workers: Processes of a rank. Default: the CPUs that the executor gives a task; 1 where it does not say.
     """
@@ -136,7 +136,7 @@ class FinishBuild(_Command):
     waiting for ever where a part has failed.
 
     Args:
-        out: The folder of the dataset.
+        out: The folder or URL of the dataset.
         arguments: More arguments of ``mmprolong build --finish``, such as ``["--incomplete"]``.
     """
 

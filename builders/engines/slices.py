@@ -13,7 +13,7 @@ import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from mmprolong_data.errors import FormatError, MMProLongError
 
@@ -26,6 +26,9 @@ from .local import StopFlag, Stopped
 ATTEMPTS = 2
 """How often a slice is tried in one run before it counts as failed."""
 
+UPLOADED = ("parse", "pack", "upload")
+"""Stages of a slice that goes elsewhere, as progress knows them."""
+
 MOST_LEFT = 5
 """Slices that may lack a file before any slice was built: then the server, not a file, is away."""
 
@@ -35,6 +38,25 @@ _EVERYBODYS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPER
 
 class ProcessLost(Exception):
     """The process that built a slice ended, again and again."""
+
+
+class Elsewhere(Protocol):
+    """Where slices go that are not to stay in the work folder. Every call may come from any thread."""
+
+    def is_there(self, number: int) -> bool:
+        """True if a slice is complete there."""
+
+    def note_begun(self, number: int) -> None:
+        """A slice is begun, once more."""
+
+    def publish(self, number: int) -> None:
+        """A slice is packed in the work folder."""
+
+    def note_failed(self, number: int) -> None:
+        """A slice has failed for good; the record is in the work folder."""
+
+    def close(self) -> None:
+        """End what is under way: the build is stopped."""
 
 
 class SliceRunner:
@@ -51,15 +73,22 @@ class SliceRunner:
         builder: Builds one slice.
         stop: Ends the work.
         most: Slice -> how often it may have been begun ever; beyond that it has failed, for it ends its process.
+        elsewhere: Takes the slices that are packed.
     """
 
     def __init__(
-        self, workspace: Workspace, builder: SliceBuilder, stop: StopFlag, most: Mapping[int, int] | None = None
+        self,
+        workspace: Workspace,
+        builder: SliceBuilder,
+        stop: StopFlag,
+        most: Mapping[int, int] | None = None,
+        elsewhere: Elsewhere | None = None,
     ) -> None:
         self._workspace = workspace
         self._builder = builder
         self._stop = stop
         self._most = most or {}
+        self._elsewhere = elsewhere
         self._lock = threading.Lock()
         self.failed: dict[int, str] = {}
         self.left: dict[int, str] = {}
@@ -74,8 +103,12 @@ class SliceRunner:
         """
         self._stop.check()
         with slice_lock(self._workspace, number, self._stop) as begun:
+            if self._elsewhere is not None and self._elsewhere.is_there(number):
+                self._builder.report_done(number, UPLOADED)
+                return
             sidecar = self._workspace.read_sidecar("pack", number)
             if sidecar is not None and made_shards(self._workspace.cell("pack", number), sidecar):
+                self._publish(number)
                 self._builder.report_done(number)
                 return
             if attempts(self._workspace, number) >= self._most.get(number, sys.maxsize):
@@ -83,6 +116,8 @@ class SliceRunner:
                 return
             for attempt in range(1, ATTEMPTS + 1):
                 begun()
+                if self._elsewhere is not None:
+                    self._elsewhere.note_begun(number)
                 try:
                     self._builder.build(number)
                 except UnfetchedError as error:
@@ -99,13 +134,21 @@ class SliceRunner:
                     if attempt == ATTEMPTS:
                         self._fail(number, error)
                 else:
+                    self._publish(number)
                     failure_file(self._workspace, number).unlink(missing_ok=True)
                     with self._lock:
                         self._built += 1
                     return
 
+    def _publish(self, number: int) -> None:
+        if self._elsewhere is not None:
+            self._elsewhere.publish(number)
+            self._builder.report_done(number, ("upload",))
+
     def _fail(self, number: int, error: Exception) -> None:
         record_failure(self._workspace, number, error)
+        if self._elsewhere is not None:
+            self._elsewhere.note_failed(number)
         with self._lock:
             self.failed[number] = describe(self._workspace, error)
 
@@ -139,7 +182,7 @@ def slice_lock(workspace: Workspace, number: int, stop: StopFlag) -> Iterator[An
     The number of attempts is the length of the lock file: it survives the process, so that a slice that ends its
     process is not the first one to be tried again (``in_order``).
     """
-    path = _lock_file(workspace, number)
+    path = attempts_file(workspace, number)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab") as stream:
         while not try_lock(stream, fcntl.LOCK_EX):
@@ -155,7 +198,7 @@ def slice_lock(workspace: Workspace, number: int, stop: StopFlag) -> Iterator[An
 def attempts(workspace: Workspace, number: int) -> int:
     """How often a slice was begun."""
     try:
-        return _lock_file(workspace, number).stat().st_size
+        return attempts_file(workspace, number).stat().st_size
     except FileNotFoundError:
         return 0
 
@@ -163,7 +206,7 @@ def attempts(workspace: Workspace, number: int) -> int:
 def in_work(workspace: Workspace, number: int) -> bool:
     """True if some process works at a slice now."""
     try:
-        with _lock_file(workspace, number).open("rb") as stream:
+        with attempts_file(workspace, number).open("rb") as stream:
             return not try_lock(stream, fcntl.LOCK_SH)
     except FileNotFoundError:
         return False
@@ -205,5 +248,6 @@ def failures(workspace: Workspace) -> dict[int, str]:
     return found
 
 
-def _lock_file(workspace: Workspace, number: int) -> Path:
+def attempts_file(workspace: Workspace, number: int) -> Path:
+    """The lock of a slice; its length is how often the slice was begun."""
     return workspace.cells / "locks" / f"{number:05d}"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import tarfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow.parquet as pq
 
@@ -23,6 +23,10 @@ COLUMNS = [
     "id", "config", "num_pages", "num_tokens", "question", "answer", "answer_format", "evidence_pages",
     "evidence_sources", "segment", "generator", "verification", "meta",
 ]  # fmt: skip
+
+
+ReadRecords = Callable[[Path, Sequence[IndexRow]], Iterable[dict[str, Any]]]
+"""(root, index rows) -> the records of these samples, in order, as ``read_record`` gives them."""
 
 
 @dataclass(slots=True)
@@ -76,8 +80,8 @@ class Statistics:
         return sorted(rows, key=lambda row: (row["reason"], row["name"]))[:most]
 
 
-def read_statistics(root: Path, manifest: Manifest | None = None) -> Statistics:
-    """Read what the report needs; ``manifest`` where the dataset's is not written yet.
+def read_statistics(root: Path, manifest: Manifest | None = None, read: ReadRecords | None = None) -> Statistics:
+    """Read what the report needs; ``manifest`` where the dataset's is not written yet, ``read``: of shards elsewhere.
 
     Raises:
         FormatError: there is no dataset, or its index is damaged.
@@ -87,21 +91,25 @@ def read_statistics(root: Path, manifest: Manifest | None = None) -> Statistics:
     for config in manifest.configs():
         for split in manifest.samples[config]:
             statistics.rows[config, split] = read_index(root / "index" / f"{config}-{split}.parquet")
-        statistics.records[config] = list(_records(root, statistics, config))
+        statistics.records[config] = list(_records(root, statistics, config, read or read_records))
     documents = root / "index" / "documents.parquet"
     if documents.is_file():
         statistics.documents = pq.read_table(documents, partitioning=None).to_pylist()
     return statistics
 
 
-def _records(root: Path, statistics: Statistics, config: str) -> Iterator[dict[str, Any]]:
+def _records(root: Path, statistics: Statistics, config: str, read: ReadRecords) -> Iterator[dict[str, Any]]:
     rows = [(split, row) for (name, split), own in statistics.rows.items() if name == config for row in own]
-    step = max(1, -(-len(rows) // MOST_RECORDS))
-    for split, row in rows[::step]:
-        record = read_record(root / row.shard, row)
+    some = rows[:: max(1, -(-len(rows) // MOST_RECORDS))]
+    for (split, row), record in zip(some, read(root, [row for _, row in some]), strict=True):
         record["meta"] = json.loads(record["meta"])
         record["verification"] = json.loads(record["verification"])
         yield record | {"split": split, "row": row}
+
+
+def read_records(root: Path, rows: Sequence[IndexRow]) -> Iterator[dict[str, Any]]:
+    """``ReadRecords`` of a folder."""
+    return (read_record(root / row.shard, row) for row in rows)
 
 
 def read_record(path: Path, row: IndexRow) -> dict[str, Any]:
@@ -111,15 +119,35 @@ def read_record(path: Path, row: IndexRow) -> dict[str, Any]:
         FormatError: the shard is missing or damaged.
     """
     try:
-        if path.suffix == ".tar":
-            with path.open("rb") as stream:
-                stream.seek(row.offset)
-                header = tarfile.TarInfo.frombuf(stream.read(BLOCK), "utf-8", "strict")
-                record: dict[str, Any] = json.loads(stream.read(header.size))
-                return {name: record[name] for name in COLUMNS}
-        columns = pq.ParquetFile(path).read_row_group(row.row, columns=COLUMNS).to_pylist()
-        return dict(columns[0])
-    except (OSError, ValueError, KeyError, IndexError, tarfile.TarError) as error:
-        raise FormatError(
-            f"{path}: sample {row.key} cannot be read ({type(error).__name__}). Try: mmprolong verify"
-        ) from None
+        with path.open("rb") as stream:
+            return records_in(stream, str(path), [row])[0]
+    except OSError as error:
+        raise _unreadable(str(path), row, error) from None
+
+
+def records_in(shard: BinaryIO, where: str, rows: Sequence[IndexRow]) -> list[dict[str, Any]]:
+    """Records of samples, without their images, in an open shard whose path or URL is ``where``.
+
+    Raises:
+        FormatError: the shard is damaged.
+        OSError: it cannot be read.
+    """
+    records = []
+    row = rows[0]
+    try:
+        file = None if where.endswith(".tar") else pq.ParquetFile(shard, pre_buffer=True)
+        for row in rows:
+            if file is not None:
+                records.append(dict(file.read_row_group(row.row, columns=COLUMNS).to_pylist()[0]))
+                continue
+            shard.seek(row.offset)
+            header = tarfile.TarInfo.frombuf(shard.read(BLOCK), "utf-8", "strict")
+            record: dict[str, Any] = json.loads(shard.read(header.size))
+            records.append({name: record[name] for name in COLUMNS})
+    except (ValueError, KeyError, IndexError, tarfile.TarError) as error:
+        raise _unreadable(where, row, error) from None
+    return records
+
+
+def _unreadable(where: str, row: IndexRow, error: Exception) -> FormatError:
+    return FormatError(f"{where}: sample {row.key} cannot be read ({type(error).__name__}). Try: mmprolong verify")

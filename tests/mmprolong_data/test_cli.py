@@ -87,7 +87,7 @@ def test_an_impossible_path_is_no_traceback(
     assert capsys.readouterr().err.startswith("error:")
 
 
-@pytest.mark.parametrize("words", [["verify"], ["inspect"], ["status"], ["convert", "--format=webdataset", "x"]])
+@pytest.mark.parametrize("words", [["verify"], ["inspect"], ["cost"], ["convert", "--format=webdataset", "x"]])
 def test_an_empty_path_and_a_url_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str]
 ) -> None:

@@ -20,8 +20,8 @@ _NODE = {"object_store_memory": 80 << 20, "node_ip_address": "127.0.0.1"}
 
 
 @contextmanager
-def ray_cluster() -> Iterator[Any]:
-    """A head and one more node (a raylet with its workers), of one CPU each."""
+def ray_cluster(nodes: int = 2) -> Iterator[Any]:
+    """A head and more nodes (raylets with their workers), of one CPU each."""
     before = dict(os.environ)
     os.environ.update(_ENVIRONMENT, RAY_AUTH_TOKEN=secrets.token_hex(32))
     folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")  # sockets need a short path
@@ -30,7 +30,8 @@ def ray_cluster() -> Iterator[Any]:
     head = {"num_cpus": 1, "num_gpus": 0, "include_dashboard": False, "temp_dir": folder}
     cluster = Cluster(initialize_head=True, head_node_args=head | _NODE)
     try:
-        add_node(cluster)
+        for _ in range(nodes - 1):
+            add_node(cluster)
         yield cluster
     finally:
         cluster.shutdown()

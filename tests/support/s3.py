@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import random
 import socket
@@ -42,6 +43,25 @@ class S3:
         for path in sorted(folder.rglob("*")):
             if path.is_file():
                 self.put(bucket, f"{prefix}{path.relative_to(folder).as_posix()}", path.read_bytes())
+
+    def keys(self, bucket: str, prefix: str = "") -> list[str]:
+        """The keys of all objects below a prefix."""
+        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        return [entry["Key"] for page in pages for entry in page.get("Contents", [])]
+
+    def get(self, bucket: str, key: str) -> bytes:
+        """The content of an object."""
+        data: bytes = self.client.get_object(Bucket=bucket, Key=key)["Body"].read()
+        return data
+
+    def content(self, bucket: str, prefix: str) -> dict[str, str]:
+        """``builds.content`` of a dataset in a bucket."""
+        wanted = [key.removeprefix(prefix) for key in self.keys(bucket, prefix)]
+        return {
+            key: hashlib.sha256(self.get(bucket, prefix + key)).hexdigest()
+            for key in sorted(wanted)
+            if key.startswith(("data/", "index/")) or key in ("manifest.json", "README.md")
+        }
 
 
 def environment(url: str) -> dict[str, str]:
@@ -86,6 +106,9 @@ class CuttingProxy:
         url: Of the proxy.
         share: Share of the connections that are cut, by seeded chance.
         refuse: Cut every connection at once: the server is away.
+        deny: Answer requests of these methods that access is denied (403).
+        damage: So many of the next uploads of Parquet files arrive with another byte.
+        hold: Never hand on more than the head of an upload whose first line contains this; sets ``held``.
         cut: Number of connections that were cut.
         requests: First lines of the first requests of all connections, such as ``GET /bucket/a.pdf HTTP/1.1``.
     """
@@ -93,6 +116,10 @@ class CuttingProxy:
     url: str = ""
     share: float = 0.0
     refuse: bool = False
+    deny: tuple[str, ...] = ()
+    damage: int = 0
+    hold: str = ""
+    held: threading.Event = field(default_factory=threading.Event)
     cut: int = 0
     requests: list[str] = field(default_factory=list)
     chance: random.Random = field(default_factory=lambda: random.Random(0))
@@ -127,12 +154,23 @@ def proxy(target: str) -> Iterator[CuttingProxy]:
 
             def forward() -> None:
                 with suppress(OSError):
-                    first = True
+                    first = b""
                     while data := client.recv(65536):
-                        if first:
+                        if not first:
+                            first = data.split(b"\r\n")[0]
                             with state.lock:
-                                state.requests.append(data.split(b"\r\n")[0].decode())
-                            data, first = _one_request(data), False
+                                state.requests.append(first.decode())
+                            if first.decode().partition(" ")[0] in state.deny:
+                                client.sendall(_DENIED_HEAD + (b"" if first.startswith(b"HEAD") else _DENIED))
+                                client.shutdown(socket.SHUT_RDWR)
+                                return
+                            data = _one_request(data)
+                        if state.hold and state.hold in first.decode() and first.startswith(b"PUT"):
+                            state.held.set()
+                            continue
+                        if state.damage and first.startswith(b"PUT") and b"PAR1" in data:
+                            state.damage -= 1
+                            data = data.replace(b"PAR1", b"PAR2", 1)
                         server.sendall(data)
 
             threading.Thread(target=forward, daemon=True).start()
@@ -157,6 +195,13 @@ def proxy(target: str) -> Iterator[CuttingProxy]:
         yield state
     finally:
         listener.close()
+
+
+_DENIED = b"<?xml version='1.0'?><Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
+_DENIED_HEAD = (
+    b"HTTP/1.1 403 Forbidden\r\nContent-Type: application/xml\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
+    % len(_DENIED)
+)
 
 
 def _one_request(data: bytes) -> bytes:

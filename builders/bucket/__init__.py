@@ -1,0 +1,1 @@
+"""Builds whose output is a URL: machines that share nothing but a bucket."""

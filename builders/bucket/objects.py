@@ -1,0 +1,401 @@
+"""Objects below a URL: whole writes that are checked, reads, copies, listings, each tried again where that can help."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import re
+import secrets
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from mmprolong_data.errors import FormatError, MMProLongError, SettingsError
+from mmprolong_data.remote import MissingError, RefusedError, Retries, SourceError, open_system, redacted
+
+S = TypeVar("S")
+T = TypeVar("T")
+PART = 8 << 20
+"""Bytes of a part of an upload."""
+PARTS_AT_ONCE = 4
+"""Parts of one object that are on their way at a time: with ``PART`` the memory that an upload takes."""
+_MOST_PARTS = 5000
+THREADS = 16
+"""Small objects that are read, copied or removed at a time."""
+CHUNK = 16 << 20
+"""Bytes asked for at a time when an object is read back or fetched."""
+_PUT: dict[str, dict[str, Any]] = {"s3": {"max_concurrency": PARTS_AT_ONCE}, "gs": {}}
+"""Protocol -> how its file system puts a file; only those in which an object is there as a whole or not at all."""
+_ALIASES = {"s3a": "s3", "gcs": "gs"}
+_REMEDY = " Remedy: run the same command again when the server can be reached; what is complete is kept"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What a listing says of an object; ``modified``: seconds, 0 where it is not told."""
+
+    bytes: int
+    modified: float
+
+
+def check_out_url(url: str) -> tuple[str, str]:
+    """Look at a URL that a dataset shall be written to, before anything is opened.
+
+    Returns:
+        The URL of the folder that it lies in, and its name there.
+
+    Raises:
+        SettingsError: it cannot hold a dataset, or has credentials in it, which are not repeated.
+    """
+    parts = urlsplit(url)
+    scheme = _ALIASES.get(parts.scheme, parts.scheme)
+    if scheme == "hf":
+        raise SettingsError(
+            "hf://...: a build there would be a commit an object. Remedy: a folder or a bucket, then mmprolong push"
+        )
+    if "::" in url or scheme not in _PUT:
+        raise SettingsError(f"{parts.scheme}://...: cannot be written. Remedy: --out a folder, s3://... or gs://...")
+    if "@" in parts.netloc or "?" in url or "#" in url:
+        raise SettingsError(
+            f"{parts.scheme}://...: a user name, password or query in it. Remedy: credentials in the environment"
+        )
+    names = parts.path.strip("/").split("/")
+    if not parts.netloc or not all(names) or {".", ".."} & set(names):
+        raise SettingsError(f"{url}: name a bucket and a folder in it, such as {parts.scheme}://BUCKET/mmprolong")
+    return "/".join([f"{scheme}://{parts.netloc}", *names[:-1]]), names[-1]
+
+
+class Objects:
+    """The objects of a folder in a bucket, by their path below it. Safe to use from several threads.
+
+    An object is written as a whole or not at all. What was written is looked at again: its size, and its hash as far as
+    the store tells one; where it tells none that is known here (encryption by a key of yours), the bytes are read back.
+
+    Args:
+        url: Of the folder.
+        retries: How failures are met.
+    """
+
+    def __init__(self, url: str, retries: Retries | None = None) -> None:
+        self.url = url.rstrip("/")
+        self._retries = retries or Retries(remedy=_REMEDY, what="written or read")
+        self._scheme = url.partition("://")[0]
+        self._opened: tuple[Any, str] | None = None
+        self._lock = threading.Lock()
+        self._closed = threading.Event()
+
+    def close(self) -> None:
+        """Let no call wait for another try, and end uploads that are under way."""
+        self._closed.set()
+        self._retries.close()
+
+    @property
+    def retries(self) -> int:
+        """Calls that had to be repeated so far."""
+        return self._retries.count
+
+    def check(self, name: str) -> None:
+        """Find out, before any work is done, whether objects below ``name`` can be listed, written and removed.
+
+        Raises:
+            MMProLongError: they cannot; says why.
+        """
+        probe = f"{name}/probe-{secrets.token_hex(8)}"
+        self.list(name)
+        self.write(probe, b"written to find out whether objects can be written here")
+        self.remove(probe)
+
+    def put(self, path: Path, key: str, sha256: str = "") -> None:
+        """Write a file. Memory: some parts of it (``PART``).
+
+        Raises:
+            MMProLongError: it cannot be written, or the file is not the one that ``sha256`` was taken of.
+        """
+        size = path.stat().st_size
+        part = max(PART, -(-size // _MOST_PARTS))
+        hashes = _hashes(path, part)
+        if sha256 and hashes.sha256 != sha256:
+            raise MMProLongError(
+                f"{path}: changed since it was made (a full or failing disk?). Remedy: run the same command again"
+            )
+        options = _PUT[self._scheme] | {"chunksize": part}
+
+        def attempt() -> None:
+            system, full = self._at(key)
+            system.put_file(str(path), full, callback=_watch(self._closed), **options)
+            self._check_written(system, full, size, hashes)
+
+        self._run(attempt, key, writes=True)
+
+    def write(self, key: str, data: bytes) -> None:
+        """Write a small object. Raises as ``put`` does."""
+
+        def attempt() -> None:
+            system, full = self._at(key)
+            system.pipe_file(full, data)
+            self._check_written(system, full, len(data), _hashes_of(data))
+
+        self._run(attempt, key, writes=True)
+
+    def create(self, key: str, data: bytes) -> bytes:
+        """Write a small object unless it is there. Returns its content: ``data``, or what somebody else has written.
+
+        Stores without conditional writes overwrite; whoever is interested has to look at the content again.
+        """
+
+        def attempt() -> None:
+            system, full = self._at(key)
+            try:
+                system.pipe_file(full, data, mode="create")
+            except FileExistsError:
+                pass
+            except OSError as error:
+                if not _knows_no_conditions(error):
+                    raise
+                try:
+                    system.info(full)
+                except FileNotFoundError:
+                    system.pipe_file(full, data)
+
+        self._run(attempt, key, writes=True)
+        found = self.read(key)
+        if found is None:
+            raise MMProLongError(f"{self._where(key)}: was removed as soon as it was written. Remedy: who removes it?")
+        return found
+
+    def read(self, key: str) -> bytes | None:
+        """The content of a small object; None where there is none."""
+        system, full = self._at(key)
+        try:
+            data: bytes = self._retries.run(lambda: system.cat_file(full), self._where(key))
+        except MissingError:
+            return None
+        except SourceError as error:
+            raise self._explained(error, key) from None
+        return data
+
+    def read_all(self, keys: Iterable[str]) -> Iterator[bytes | None]:
+        """``read`` of many, in order."""
+        return self.each(self.read, keys)
+
+    def each(self, call: Callable[[S], T], items: Iterable[S], threads: int = THREADS) -> Iterator[T]:
+        """``call`` of many, some of them at a time, in order. After the first exception no more are begun."""
+        executor = ThreadPoolExecutor(threads, thread_name_prefix="bucket")
+        try:
+            yield from executor.map(call, items)
+        finally:
+            executor.shutdown(cancel_futures=True)
+
+    def fetch(self, key: str, path: Path, sha256: str = "") -> None:
+        """Bring an object to a file, a piece at a time.
+
+        Raises:
+            FormatError: it is missing.
+            MMProLongError: it cannot be fetched, or is not what ``sha256`` was taken of.
+        """
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")
+
+        def attempt() -> None:
+            system, full = self._at(key)
+            digest = hashlib.sha256()
+            with temporary.open("wb") as stream:
+                for data in _pieces(system, full):
+                    stream.write(data)
+                    digest.update(data)
+            if sha256 and digest.hexdigest() != sha256:
+                raise OSError("the bytes that came have another hash")
+
+        try:
+            self._run(attempt, key)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def exists(self, key: str) -> bool:
+        """True if there is such an object."""
+        return self.size(key) is not None
+
+    def size(self, key: str) -> int | None:
+        """Bytes of an object; None where there is none."""
+        system, full = self._at(key)
+        try:
+            return int(self._retries.run(lambda: system.info(full), self._where(key))["size"])
+        except MissingError:
+            return None
+        except SourceError as error:
+            raise self._explained(error, key) from None
+
+    def move(self, source: str, target: str, size: int) -> None:
+        """Copy on the server, check the size, remove the source. May be called again after an interruption."""
+        system, old = self._at(source)
+        new = self._at(target)[1]
+
+        def attempt() -> None:
+            system.cp_file(old, new)
+            if (now := system.info(new)["size"]) != size:
+                raise OSError(f"{now} bytes of {size} were copied")
+
+        try:
+            self._run(attempt, source, writes=True)
+        except MissingError:
+            if self.size(target) != size:
+                raise FormatError(f"{self._where(source)}: missing. Remedy: run the same build again") from None
+        self.remove(source)
+
+    def remove(self, key: str) -> None:
+        """Remove an object, if it is there."""
+        system, full = self._at(key)
+
+        def attempt() -> None:
+            with contextlib.suppress(FileNotFoundError):
+                system.rm_file(full)
+
+        self._run(attempt, key, writes=True)
+
+    def list(self, key: str) -> dict[str, Entry]:
+        """Path -> entry of all objects below ``key``, as the store knows them now."""
+        system, full = self._at(key)
+        try:
+            found = self._run(lambda: system.find(full, detail=True), key)
+        except MissingError:
+            self._check_bucket(system)
+            found = {}
+        start = len(self._at("")[1])
+        return {
+            name[start:]: Entry(int(info["size"]), _seconds(info))
+            for name, info in found.items()
+            if name.startswith(f"{full}/")
+        }
+
+    def with_open(self, key: str, size: int, call: Callable[[Any], T]) -> T:
+        """``call`` with a binary file of an object whose size is known; it is called again where a read fails."""
+        system, full = self._at(key)
+
+        def attempt() -> T:
+            with system.open(full, "rb", cache_type="none", size=size) as stream:
+                return call(stream)
+
+        return self._run(attempt, key)
+
+    def _check_bucket(self, system: Any) -> None:
+        bucket = self._at("")[1].partition("/")[0]
+        try:
+            self._retries.run(lambda: system.info(bucket), self._where(""))
+        except MissingError:
+            raise MMProLongError(
+                f"{self._scheme}://{bucket}: there is no such bucket. Remedy: make it, or check the URL"
+            ) from None
+        except SourceError as error:
+            raise self._explained(error, "") from None
+
+    def _at(self, key: str) -> tuple[Any, str]:
+        """The file system, and the path of an object in it."""
+        with self._lock:
+            if self._opened is None:
+                self._opened = open_system(self.url, {"use_listings_cache": False})
+            system, base = self._opened
+        return system, f"{base}/{key}"
+
+    def _where(self, key: str) -> str:
+        return f"{redacted(self.url)}/{key}".rstrip("/")
+
+    def _run(self, call: Callable[[], T], key: str, *, writes: bool = False) -> T:
+        try:
+            return self._retries.run(call, self._where(key))
+        except MissingError:
+            if writes:  # an object that is written cannot be missing
+                self._check_bucket(self._at("")[0])
+            raise
+        except SourceError as error:
+            raise self._explained(error, key) from None
+
+    def _explained(self, error: SourceError, key: str) -> MMProLongError:
+        if not isinstance(error, RefusedError):
+            return error
+        cause = "no credentials were found" if "no credentials" in str(error) else "access is refused"
+        return RefusedError(
+            f"{self._where(key)}: {cause}. Remedy: credentials in the environment that may list, read, write and remove"
+            " objects there"
+        )
+
+    def _check_written(self, system: Any, full: str, size: int, hashes: _Hashes) -> None:
+        """Raise if an object is not what was written."""
+        info = system.info(full)
+        if info["size"] != size:
+            raise OSError(f"{info['size']} bytes of {size} arrived")
+        told = {str(info[name]).strip('"') for name in ("ETag", "etag", "md5Hash") if info.get(name)}
+        if told & hashes.known:
+            return
+        digest = hashlib.sha256()
+        for data in _pieces(system, full):
+            digest.update(data)
+        if digest.hexdigest() != hashes.sha256:
+            raise OSError("other bytes arrived than were sent")
+
+
+@dataclass(frozen=True, slots=True)
+class _Hashes:
+    """Of a file: its SHA-256 (hex), and what stores tell of it: its MD5 in hex and base64, and that of its parts."""
+
+    sha256: str
+    known: frozenset[str]
+
+
+def _hashes(path: Path, part: int) -> _Hashes:
+    with path.open("rb") as stream:
+        return _hashes_of_parts(iter(lambda: stream.read(part), b""))
+
+
+def _hashes_of(data: bytes) -> _Hashes:
+    return _hashes_of_parts(iter([data]))
+
+
+def _hashes_of_parts(parts: Iterator[bytes]) -> _Hashes:
+    sha256, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
+    own = []
+    for data in parts:
+        sha256.update(data)
+        md5.update(data)
+        own.append(hashlib.md5(data, usedforsecurity=False).digest())
+    # https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html: MD5 of the MD5s
+    of_parts = f"{hashlib.md5(b''.join(own), usedforsecurity=False).hexdigest()}-{len(own)}"
+    return _Hashes(sha256.hexdigest(), frozenset({md5.hexdigest(), base64.b64encode(md5.digest()).decode(), of_parts}))
+
+
+def _pieces(system: Any, full: str) -> Iterator[bytes]:
+    """The bytes of an object."""
+    size, start = int(system.info(full)["size"]), 0
+    while start < size:
+        data: bytes = system.cat_file(full, start=start, end=min(start + CHUNK, size))
+        if not data:
+            raise OSError(f"{start} bytes of {size} came")
+        yield data
+        start += len(data)
+
+
+def _watch(closed: threading.Event) -> Any:
+    """A callback of fsspec that ends an upload once ``closed`` is set."""
+    from fsspec.callbacks import Callback
+
+    class Watch(Callback):  # type: ignore[misc]  # fsspec has no types
+        def relative_update(self, inc: int = 1) -> None:
+            if closed.is_set():
+                raise MMProLongError("the build was stopped")
+
+    return Watch()
+
+
+def _knows_no_conditions(error: OSError) -> bool:
+    return bool(re.search(r"not ?implemented|A header you provided", f"{type(error).__name__} {error}", re.IGNORECASE))
+
+
+def _seconds(info: dict[str, Any]) -> float:
+    modified: Any = info.get("LastModified") or info.get("mtime") or info.get("updated")
+    return float(modified.timestamp()) if isinstance(modified, datetime) else 0.0
