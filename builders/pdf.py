@@ -107,13 +107,15 @@ class PdfFile:
         self.close()
 
     def close(self) -> None:
-        """Close the file and free what MuPDF cached for it. May be called twice."""
+        """Close the file; MuPDF frees what it cached for it. May be called twice.
+
+        What its cache holds for any document stays: colour conversions take as long to make as the text of two pages.
+        """
         self._loaded = None
         if self._document is not None:
             document, self._document = self._document, None
             with _boundary("damaged"):
                 document.close()
-                pymupdf.TOOLS.store_shrink(100)
 
     @property
     def metadata(self) -> dict[str, str]:

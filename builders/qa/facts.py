@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -117,73 +116,76 @@ class FactIndex:
                 pages.append(page.number)
         return frozenset(pages)
 
-    def body(self) -> Iterator[tuple[int, int, Block]]:
+    @cached_property
+    def body(self) -> list[tuple[int, int, Block]]:
         """(page, position, block) of all blocks of usable pages but running lines and what is too small to read."""
-        for page in self.document.pages:
-            if page.number in self.usable:
-                for position, block in enumerate(page.blocks):
-                    if block.kind not in ("header", "footer") and not _too_small(block):
-                        yield page.number, position, block
+        return [
+            (page.number, position, block)
+            for page in self.document.pages
+            if page.number in self.usable
+            for position, block in enumerate(page.blocks)
+            if block.kind not in ("header", "footer") and not _too_small(block)
+        ]
 
     @cached_property
     def captions(self) -> list[Caption]:
         """Captions with a label and a title."""
-        return finders.find_captions(self.body())
+        return finders.find_captions(self.body)
 
     @cached_property
     def headings(self) -> list[Heading]:
         """Headings that read like headings."""
-        return finders.find_headings(self.body())
+        return finders.find_headings(self.body)
 
     @cached_property
     def fields(self) -> list[FieldFact]:
         """Lines ``Key: value`` of form-like blocks."""
-        return finders.find_fields(self.body())
+        return finders.find_fields(self.body)
 
     @cached_property
     def numbers(self) -> list[NumberFact]:
         """Whole sentences with one number."""
-        return finders.find_numbers(self.body(), self.english)
+        return finders.find_numbers(self.body, self.english)
 
     @cached_property
     def tables(self) -> list[TableFact]:
         """Tables whose cells can be named."""
-        return tables.find_tables(self.body(), self.captions)
+        return tables.find_tables(self.body, self.captions)
 
     @cached_property
     def lists(self) -> list[ListFact]:
         """Lists with one item a line of their text."""
-        return lists.find_lists(self.body())
+        return lists.find_lists(self.body)
 
     @cached_property
     def acronyms(self) -> list[Term]:
         """``Long Form (LF)``."""
-        return terms.find_acronyms(self.body())
+        return terms.find_acronyms(self.body)
 
     @cached_property
     def definitions(self) -> list[Term]:
         """``An X is defined as Y.``"""
-        return terms.find_definitions(self.body()) if self.english else []
+        return terms.find_definitions(self.body) if self.english else []
 
     @cached_property
     def footnotes(self) -> list[Footnote]:
         """Footnotes with a number."""
-        return terms.find_footnotes(self.body())
+        return terms.find_footnotes(self.body)
 
     @cached_property
     def sentences(self) -> dict[int, list[tuple[int, str]]]:
         """Page -> (block, sentence): whole sentences of 14 to 30 plain words that begin alike nowhere else."""
-        return prose.find_sentences(self.body())
+        return prose.find_sentences(self.body)
 
     @cached_property
     def quotes(self) -> dict[int, list[Quote]]:
         """Page -> whole sentences that can be searched for."""
-        return prose.find_quotes(self.body())
+        return prose.find_quotes(self.body)
 
     @cached_property
     def page_breaks(self) -> list[PageBreak]:
         """Sentences that turn a page."""
-        return prose.find_page_breaks(self.body())
+        return prose.find_page_breaks(self.body)
 
     @cached_property
     def page_folds(self) -> list[str]:

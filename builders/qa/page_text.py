@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property, lru_cache
 
 from ..blocks import Document, Page
@@ -19,9 +19,10 @@ class PageText:
         text: The page's text in the extractor's order, one layout line a line.
         rows: The same runs of text ordered by their places: one line a baseline, from left to right. It differs from
             ``text`` where a table was drawn column by column, and where two columns of text stand side by side.
+            They cost far more than the text, and most pages are never asked for them: a function makes them then.
     """
 
-    def __init__(self, text: str, rows: str = "") -> None:
+    def __init__(self, text: str, rows: str | Callable[[], str] = "") -> None:
         self._text = text
         self._rows = rows
 
@@ -39,7 +40,8 @@ class PageText:
     @cached_property
     def rows(self) -> list[str]:
         """Folded lines by baseline; ``lines`` where the extractor gives no places."""
-        return _lines(self._rows) if self._rows else self.lines
+        rows = self._rows if isinstance(self._rows, str) else self._rows()
+        return _lines(rows) if rows else self.lines
 
     @cached_property
     def folded(self) -> str:

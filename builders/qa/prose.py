@@ -76,7 +76,7 @@ def _quotable(sentence: str, wide: bool) -> bool:
         return False
     if wide:
         return len(_CJK.findall(sentence)) * 3 >= len(sentence) * 2
-    letters = sum(c.isalpha() or c == " " for c in sentence)
+    letters = sum(map(str.isalpha, sentence)) + sentence.count(" ")
     return _BEGIN.match(sentence) is not None and sentence[-1] == "." and letters >= 0.92 * len(sentence)
 
 

@@ -5,8 +5,10 @@ Runs in sandboxed children only. PDFium is BSD-3-Clause, pypdfium2 Apache-2.0 or
 
 from __future__ import annotations
 
+import ctypes
 import re
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, overload
@@ -20,12 +22,16 @@ from .page_text import PageText, page_text_of
 
 MAX_RECTS = 4000
 """A page with more runs of text is a drawing; its rows are its lines."""
+MAX_OPEN = 16
+"""Pages that are kept open, as their rows may be asked for right after their text."""
+RUN = 1000
+"""Characters of a run of text for which one call is enough."""
 _HYPHEN = re.compile(r"[\ufffe\x02]\r?\n?")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\ufffe\uffff]")
 
 
 class SecondText(Sequence[PageText]):
-    """Pages of an open PDF as the verifier sees them; each is read when it is first asked for.
+    """Pages of an open PDF as the verifier sees them; text and rows of each are read when they are first asked for.
 
     A page that PDFium cannot read, or whose text came from OCR, gives the text of its blocks: see ``source``.
 
@@ -37,6 +43,7 @@ class SecondText(Sequence[PageText]):
     def __init__(self, path: str | Path, document: Document) -> None:
         self._document = document
         self._pages: dict[int, tuple[PageText, str]] = {}
+        self._open: dict[int, tuple[Any, Any]] = {}
         self._pdf: Any = None
         try:
             with Path(real_path(str(path))).open("rb") as file:
@@ -58,8 +65,10 @@ class SecondText(Sequence[PageText]):
         self.close()
 
     def close(self) -> None:
-        """Close the file; pages that were read stay readable. May be called twice."""
+        """Close the file; what was read stays readable. May be called twice."""
         if self._pdf is not None:
+            while self._open:
+                self._close_oldest()
             self._pdf.close()
             self._pdf = None
 
@@ -88,17 +97,32 @@ class SecondText(Sequence[PageText]):
 
     def _read(self, number: int) -> PageText | None:
         try:
-            page = self._pdf[number]
-            try:
-                text_page = page.get_textpage()
-                try:
-                    return PageText(_clean(text_page.get_text_range()), "\n".join(_rows(text_page)))
-                finally:
-                    text_page.close()
-            finally:
-                page.close()
+            text = _clean(self._text_page(number).get_text_range())
         except (pypdfium2.PdfiumError, UnicodeError, ValueError):
             return None
+        return PageText(text, partial(self._rows, number))
+
+    def _rows(self, number: int) -> str:
+        if self._pdf is None:
+            raise ValueError("rows of a page were asked for after the file was closed")
+        return "\n".join(_rows(self._text_page(number)))
+
+    def _text_page(self, number: int) -> Any:
+        if number not in self._open:
+            if len(self._open) == MAX_OPEN:
+                self._close_oldest()
+            page = self._pdf[number]
+            try:
+                self._open[number] = page, page.get_textpage()
+            except BaseException:
+                page.close()
+                raise
+        return self._open[number][1]
+
+    def _close_oldest(self) -> None:
+        page, text_page = self._open.pop(next(iter(self._open)))
+        text_page.close()
+        page.close()
 
 
 def _clean(text: str) -> str:
@@ -112,10 +136,12 @@ def _rows(text_page: Any) -> list[str]:
     count = text_page.count_rects()
     if not 0 < count <= MAX_RECTS:
         return []
+    buffer = (ctypes.c_ushort * RUN)()
     runs = []
     for index in range(count):
         left, bottom, right, top = text_page.get_rect(index)
-        text = _CONTROL.sub("", text_page.get_text_bounded(left, bottom, right, top)).strip()
+        text = bounded_text(text_page, left, bottom, right, top, buffer)
+        text = _CONTROL.sub("", text).strip()
         if text and top > bottom:
             runs.append((top, bottom, left, text))
     runs.sort(key=lambda run: (-run[0] - run[1], run[2]))
@@ -129,3 +155,13 @@ def _rows(text_page: Any) -> list[str]:
         else:
             rows.append([run])
     return [" ".join(text for _, _, _, text in sorted(row, key=lambda run: run[2])) for row in rows]
+
+
+def bounded_text(text_page: Any, left: float, bottom: float, right: float, top: float, buffer: Any) -> str:
+    """``text_page.get_text_bounded``, which looks at all characters of the page twice, first for the length."""
+    length = pdfium.FPDFText_GetBoundedText(text_page, left, top, right, bottom, buffer, RUN) - 1  # without its end
+    text = bytes(memoryview(buffer)[: max(0, length)]).decode("utf-16-le", "ignore")
+    if len(text) == length < RUN - 1:
+        return text
+    # Long, or with characters beyond U+FFFF, which that method counts in a way of its own.
+    return str(text_page.get_text_bounded(left, bottom, right, top))

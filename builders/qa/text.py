@@ -14,7 +14,6 @@ _FOLD = str.maketrans(
         "‑": "-", "−": "-", "\u00ad": None, "\u200b": None, "\u200c": None, "\u200d": None, "\ufeff": None,
     }
 )  # fmt: skip
-_SPACE = re.compile(r"\s+")
 
 NUMBER = re.compile(r"(?<![\w.,'/:+−–-])[-−]?\d+(?:[,.]\d+)*(?![\w'/:]|[.,]\d|[-–−]\d)")
 """A number that stands alone: no part of a word, code, range, fraction, ratio, time or date."""
@@ -42,7 +41,9 @@ DATE = re.compile(
 
 def tidy(text: str) -> str:
     """As printed, with plain quotes and dashes and single spaces: NFKC."""
-    return _SPACE.sub(" ", unicodedata.normalize("NFKC", text).translate(_FOLD)).strip()
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text).translate(_FOLD)
+    return " ".join(text.split())
 
 
 def fold(text: str) -> str:

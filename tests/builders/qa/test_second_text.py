@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 from pathlib import Path
 
 import pymupdf
+import pypdfium2
 import pytest
 from mmprolong_builders.blocks import Document
 from mmprolong_builders.layout.parse import parse_document
 from mmprolong_builders.pdf import open_pdf
-from mmprolong_builders.qa.second_text import SecondText
+from mmprolong_builders.qa.second_text import MAX_OPEN, RUN, SecondText, bounded_text
 from mmprolong_builders.recipe import Recipe
 from mmprolong_builders.untrusted import stored_path
 from reportlab.pdfgen.canvas import Canvas
@@ -20,6 +22,11 @@ from support.documents import write_report
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_report(tmp_path_factory.mktemp("second") / "report.pdf", pages=4)
+
+
+CMAP = b"""1 begincodespacerange <00> <FF> endcodespacerange 2 beginbfrange <20> <40> <0020> <42> <7e> <0042> endbfrange
+1 beginbfchar <41> <D835DCD0> endbfchar"""
+"""The letter A stands for a character beyond U+FFFF."""
 
 
 def parsed(path: Path) -> Document:
@@ -97,3 +104,43 @@ def test_broken_words_are_joined(tmp_path: Path) -> None:
         pdf.save(path)
     with SecondText(path, parsed(path)) as pages:
         assert pages[0].holds("northern reservoir supplies")
+
+
+def test_rows_of_any_page_can_be_asked_for_until_the_file_is_closed(tmp_path: Path) -> None:
+    path = tmp_path / "long.pdf"
+    canvas = Canvas(str(path))
+    for number in range(MAX_OPEN + 3):
+        canvas.drawString(300, 700, f"right {number}")
+        canvas.drawString(80, 700, f"left {number}")
+        canvas.showPage()
+    canvas.save()
+    with SecondText(path, parsed(path)) as pages:
+        assert [page.folded for page in pages][-1] == "left 18 right 18"
+        assert [page.rows for page in pages] == [[f"left {number} right {number}"] for number in range(MAX_OPEN + 3)]
+    assert pages[2].rows == ["left 2 right 2"]
+    with SecondText(path, parsed(path)) as pages:
+        page = pages[0]
+    with pytest.raises(ValueError, match="closed"):
+        page.rows  # noqa: B018 - a property
+
+
+def test_runs_of_any_length_and_script_are_read_as_pypdfium2_reads_them(tmp_path: Path) -> None:
+    path = tmp_path / "runs.pdf"
+    with pymupdf.open() as pdf:
+        page = pdf.new_page(width=14_000)
+        page.insert_text((20, 100), "word " * 400, fontname="cour")
+        page.insert_text((20, 140), "the set A and its points", fontname="helv")
+        font = next(entry[0] for entry in page.get_fonts() if entry[4] == "helv")
+        mapping = pdf.get_new_xref()
+        pdf.update_object(mapping, "<<>>")
+        pdf.update_stream(mapping, CMAP)
+        pdf.xref_set_key(font, "ToUnicode", f"{mapping} 0 R")
+        pdf.save(path)
+    with pypdfium2.PdfDocument(path) as pdf:
+        text_page = pdf[0].get_textpage()
+        assert "\U0001d4d0" in text_page.get_text_range()
+        boxes = [text_page.get_rect(index) for index in range(text_page.count_rects())]
+        buffer = (ctypes.c_ushort * RUN)()
+        found = [bounded_text(text_page, *box, buffer) for box in boxes]
+        assert found == [text_page.get_text_bounded(*box) for box in boxes]
+        assert max(map(len, found)) > RUN
