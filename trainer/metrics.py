@@ -10,11 +10,11 @@ import resource
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 
-from mmprolong_data.errors import missing_extra
+from .trackers import open_tracker
 
 METRICS_NAME = "metrics.jsonl"
 
@@ -71,16 +71,6 @@ def peak_memory(device: torch.device) -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
-class Tracker(Protocol):
-    """Takes the numbers of a step."""
-
-    def log(self, values: dict[str, float], step: int) -> None:
-        """Record them."""
-
-    def close(self) -> None:
-        """Nothing follows."""
-
-
 class MetricsLog:
     """``metrics.jsonl`` and the trackers; used by rank 0."""
 
@@ -91,7 +81,7 @@ class MetricsLog:
             MMProLongError: a tracker's package is missing.
         """
         out.mkdir(parents=True, exist_ok=True)
-        self._trackers = [_open_tracker(name, out, settings) for name in trackers]
+        self._trackers = [open_tracker(name, out, settings, resume_step) for name in trackers]
         path = out / METRICS_NAME
         kept = []
         if path.is_file():
@@ -120,45 +110,3 @@ class MetricsLog:
         self._stream.close()
         for tracker in self._trackers:
             tracker.close()
-
-
-class _TensorBoard:
-    def __init__(self, out: Path) -> None:
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-        except ImportError:
-            raise missing_extra("tensorboard", "tensorboard") from None
-        self._writer = SummaryWriter(str(out / "tensorboard"))
-
-    def log(self, values: dict[str, float], step: int) -> None:
-        for key, value in values.items():
-            self._writer.add_scalar(key, value, step)
-
-    def close(self) -> None:
-        self._writer.close()
-
-
-class _RunTracker:
-    """wandb, and trackio, which has the same calls."""
-
-    def __init__(self, module: Any, out: Path, settings: dict[str, Any]) -> None:
-        self._module = module
-        module.init(project="mmprolong", name=out.name, config=settings)
-
-    def log(self, values: dict[str, float], step: int) -> None:
-        self._module.log(values, step=step)
-
-    def close(self) -> None:
-        self._module.finish()
-
-
-def _open_tracker(name: str, out: Path, settings: dict[str, Any]) -> Tracker:
-    if name == "tensorboard":
-        return _TensorBoard(out)
-    import importlib
-
-    try:
-        module = importlib.import_module(name)
-    except ImportError:
-        raise missing_extra(name, name) from None
-    return _RunTracker(module, out, settings)
