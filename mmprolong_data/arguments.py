@@ -30,6 +30,13 @@ def place(text: str) -> Path | str:
     )
 
 
+def count(text: str) -> int:
+    """A whole number of at least 1; for ``type=`` of argparse."""
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: must be a whole number of at least 1")
+    return int(text)
+
+
 def repository(text: str) -> str:
     """A repository of the Hub, written as ORG/NAME; for ``type=`` of argparse."""
     if not re.fullmatch(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", text, re.ASCII):

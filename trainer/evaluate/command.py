@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmprolong_data import terminal
-from mmprolong_data.arguments import local_path
+from mmprolong_data.arguments import count, local_path
 from mmprolong_data.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     model = parser.add_argument_group("model")
     model.add_argument("--model-name", default="", help="name under which the endpoint serves the model")
     model.add_argument("--key-env", default="OPENAI_API_KEY", help="environment variable with the endpoint's API key")
-    model.add_argument("--concurrency", type=int, default=8, help="requests at a time")
+    model.add_argument("--concurrency", type=count, default=8, help="requests at a time")
     model.add_argument(
         "--pages-dir",
         type=local_path,
@@ -83,8 +83,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     model.add_argument("--dtype", default="auto", help="transformers: float32, bfloat16, or auto")
     video = parser.add_argument_group("videos", "frames are pages (needs mmprolong[video])")
     video.add_argument("--video-fps", type=float, metavar="N", help="frames a second (default: 1)")
-    video.add_argument("--video-frames", type=int, metavar="N", help="most frames of a video (default: 768)")
-    video.add_argument("--video-tokens", type=int, metavar="N", help="most tokens of all its frames (default: 24576)")
+    video.add_argument("--video-frames", type=count, metavar="N", help="most frames of a video (default: 768)")
+    video.add_argument("--video-tokens", type=count, metavar="N", help="most tokens of all its frames (default: 24576)")
     scoring = parser.add_argument_group("scoring")
     scoring.add_argument("--scorer", default="", help="one rule for all items, instead of each item's own")
     scoring.add_argument("--compat", action="store_true", help="the published rules of the suite, to reproduce figures")
@@ -211,7 +211,7 @@ def open_backend(options: argparse.Namespace, folder: Path, items: Sequence[Item
             raise SettingsError("--pages-url: needs --pages-dir, the folder of that URL on this machine")
         files = PageFiles(options.pages_dir, options.pages_url) if options.pages_dir else None
         endpoint = Endpoint(options.model_name, model, options.key_env)
-        return HttpBackend(endpoint, folder, max(1, options.concurrency), page_files=files, prefill=options.prefill)
+        return HttpBackend(endpoint, folder, options.concurrency, page_files=files, prefill=options.prefill)
     if Path(model).is_dir():
         return LocalBackend(Path(model), options.device, options.dtype, items)
     raise SettingsError(f"--model {model}: neither a URL nor a model folder. See: mmprolong evaluate --help")

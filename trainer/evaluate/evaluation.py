@@ -89,6 +89,7 @@ def claim(folder: Path, suite: Suite, backend: Backend) -> None:
         differs = [name for name in sorted({*known, *run}) if known.get(name) != run.get(name)]
     except FileNotFoundError:
         differs = []
+        _refuse_full(folder)
     except (OSError, ValueError, TypeError) as error:
         raise FormatError(f"{path}: damaged ({error}). Remedy: another --out, or remove {folder}") from None
     if differs:
@@ -99,6 +100,17 @@ def claim(folder: Path, suite: Suite, backend: Backend) -> None:
         write_text(path, json.dumps(run, sort_keys=True, ensure_ascii=False) + "\n")
     except OSError as error:
         raise MMProLongError(f"{folder}: cannot be written: {error.strerror}") from None
+
+
+def _refuse_full(folder: Path) -> None:
+    """A folder that holds something else (the suite, a corpus) is not written into. Ledgers are opened before."""
+    try:
+        names = sorted(path.name for path in folder.iterdir())
+        found = next((name for name in names if not name.startswith(".") and ".sqlite" not in name), None)
+    except OSError:
+        return  # not there yet, or for mkdir to report
+    if found:
+        raise SettingsError(f"{folder}: holds {found}, and no evaluation. Remedy: an empty or a new folder as --out")
 
 
 def report_on(

@@ -157,6 +157,19 @@ def test_replay_says_what_it_cannot_read(tmp_path: Path) -> None:
         replay(tmp_path / "bad.jsonl")
 
 
+def test_what_is_there_is_not_written_into(data: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in data.rglob("*")}
+    refused = run("evaluate", "--suite", "probe", "--data", data, "--out", data, "--model", "oracle", code=2).stderr
+    assert "and no evaluation. Remedy: an empty or a new folder as --out" in refused
+    assert {path: path.stat().st_mtime_ns for path in data.rglob("*")} == before
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "two"])
+def test_a_number_of_requests_is_at_least_one(number: str) -> None:
+    refused = run("evaluate", "--concurrency", number, code=2).stderr
+    assert f"--concurrency: {number!r}: must be a whole number of at least 1" in refused
+
+
 def test_a_folder_is_for_one_model_and_one_suite(data: Path, tmp_path: Path) -> None:
     base = ("evaluate", "--suite", "probe", "--data", data, "--limit", "1", "--out", tmp_path / "out")
     run(*base, "--model", "oracle")

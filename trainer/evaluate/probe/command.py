@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from mmprolong_data import terminal
-from mmprolong_data.arguments import local_path
+from mmprolong_data.arguments import count, local_path
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -23,8 +23,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument("dataset", type=local_path, metavar="DIR", help="a dataset made by mmprolong build")
     parser.add_argument("--out", type=local_path, default=Path("probe"), help="folder of the suite")
     parser.add_argument("--lengths", default="8K,16K,32K,64K,128K,256K,512K", help="tokens of a whole conversation")
-    parser.add_argument("--depths", type=int, default=10, help="places of the evidence, from first to last")
-    parser.add_argument("--per-cell", type=int, default=1, help="samples for each task, length and depth")
+    parser.add_argument("--depths", type=count, default=10, help="places of the evidence, from first to last")
+    parser.add_argument("--per-cell", type=count, default=1, help="samples for each task, length and depth")
     parser.add_argument("--tasks", default="planted_code,ocr_needle,extract_single,extract_multi,reasoning")
     parser.add_argument("--split", default="validation", help="split of DIR to draw from")
     parser.add_argument("--decoys", type=int, default=3, help="other codes stamped into a planted_code sample")
