@@ -32,8 +32,8 @@ TESSERACT = {"en": "eng", "fr": "fra", "de": "deu", "zh": "chi_sim", "ru": "rus"
 """Language -> tesseract's pack. PP-OCRv6 does not know Cyrillic: Russian is a table of its own."""
 QUOTAS = {"en": 0.55, "fr": 0.15, "de": 0.2, "zh": 0.1}
 """Largest shares of the sample."""
-PART = 4
-"""Pages of one PDF: what has been read is kept after each."""
+PART = 1
+"""Pages of one PDF: pages of several documents would share one body size and one title."""
 LEAST_LINES, MOST_LINES, MOST_PAGES = 12, 90, 40
 KINDS = ("title", "heading", "paragraph", "list", "table", "caption", "footnote", "header", "footer")
 
