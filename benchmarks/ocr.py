@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("corpus", type=Path)
     parser.add_argument("--more", type=Path, action="append", default=[], help="PDFs for routing, not tuned on")
     parser.add_argument("--documents", type=int, default=110, help="documents of the routing table")
-    parser.add_argument("--checked", type=int, default=100, help="documents of the check's table")
+    parser.add_argument("--checked", type=int, default=200, help="documents of the check's table")
     parser.add_argument("--headed", type=int, default=40, help="documents of the headings table, four pages of each")
     parser.add_argument("--pages", type=int, default=40, help="pages of the text table")
     parser.add_argument("--engines", default="small,tiny,tesseract", help="our settings to run")

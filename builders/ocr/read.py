@@ -13,6 +13,7 @@ A page's record is a plain dict, as it is cached and as ``layout.scanned`` takes
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -96,30 +97,37 @@ def compare_task(payload: dict[str, Any]) -> dict[str, Any]:
     """Read pages and say how much each resembles a text.
 
     Args:
-        payload: ``{"settings", "pages": [JPEG bytes], "texts": [text layer of the page]}``.
+        payload: ``{"settings", "pages": [JPEG bytes], "texts": [text layer of the page], "pictures": [boxes, as parts
+            of the page's width and height, in which text is none of the text layer's]}``.
 
     Returns:
         ``{"similarities": [0 to 1, or None where the engine does not know the script or failed]}``.
     """
     settings = from_plain(Ocr, payload["settings"])
     similarities: list[float | None] = []
-    for data, text in zip(payload["pages"], payload["texts"], strict=True):
+    for data, text, boxes in zip(payload["pages"], payload["texts"], payload["pictures"], strict=True):
         if not _knows(text, settings):
             similarities.append(None)
             continue
-        lines = check_lines(simplejpeg.decode_jpeg(data, colorspace="RGB"), settings)
+        lines = check_lines(simplejpeg.decode_jpeg(data, colorspace="RGB"), settings, boxes)
         similarities.append(None if isinstance(lines, PageFailure) else likeness(text, lines, settings))
     return {"similarities": similarities}
 
 
-def check_lines(page: Picture, settings: Ocr) -> list[str] | PageFailure:
-    """The lines that an engine reads on a page, for a check of its text layer."""
-    upright, _, _ = _prepare(page, settings)
+def check_lines(page: Picture, settings: Ocr, pictures: Sequence[Sequence[float]] = ()) -> list[str] | PageFailure:
+    """The lines that an engine reads on a page, for a check of its text layer, but those in ``pictures``."""
+    upright, turns, _ = _prepare(page, settings)
     lines = shared_engine(to_plain(settings)).recognize([upright])[0]
     if isinstance(lines, PageFailure):
         return lines
     found = [line for block in lines.blocks for line in block.lines] if isinstance(lines, PageBlocks) else lines
-    return [line.text for line in found]
+    height, width = upright.shape[:2]
+
+    def pictured(line: TextLine) -> bool:
+        x, y = 0.5 * (line.x0 + line.x1) / width, 0.5 * (line.y0 + line.y1) / height
+        return not turns and any(x0 < x < x1 and y0 < y < y1 for x0, y0, x1, y1 in pictures)
+
+    return [line.text for line in found if not pictured(line)]
 
 
 def likeness(text: str, lines: Sequence[str], settings: Ocr) -> float | None:
@@ -142,7 +150,7 @@ def similarity(one: str, two: str) -> float:
 
 def _trigrams(text: str) -> Counter[str]:
     counts: Counter[str] = Counter()
-    for word in text.casefold().split():
+    for word in unicodedata.normalize("NFKC", text).casefold().split():
         letters = f" {''.join(c for c in word if c.isalnum())} "
         counts.update(letters[i : i + 3] for i in range(len(letters) - 2))
     return counts
