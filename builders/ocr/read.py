@@ -37,6 +37,8 @@ TURNS = (0, 1, 2, 3)
 """Counter-clockwise quarter turns -> ``RawPage.turn``."""
 ALPHABET = 0.9
 """A page is comparable if this part of its letters is in the recogniser's alphabet."""
+ALPHABETS = ("paddleocr", "ppstructure")
+"""Engines that read lines with the recogniser that ``ocr.model`` names, which writes its own letters only."""
 LEAST_SIDE = 32
 MIN_SCORE = 0.5
 """Lines that the recogniser is less sure of are noise far more often than text."""
@@ -75,18 +77,19 @@ def read_task(payload: dict[str, Any]) -> dict[str, Any]:
         if isinstance(entry, str):
             records.append({"error": entry})
             continue
-        lines = next(results)
-        if isinstance(lines, PageBlocks):
-            records.append(_block_record(entry, lines, size))
-            continue
-        doubt = lines.detail if isinstance(lines, PageFailure) else _doubt(lines, settings)
+        found = next(results)
+        lines = _lines_of(found)
+        doubt = found.detail if isinstance(found, PageFailure) else _doubt(lines, settings)
         instead = _other_script(entry[0], settings) if doubt and settings.other_scripts else None
         if instead is not None:
-            lines = instead
-        if isinstance(lines, PageFailure) or (doubt and instead is None):
+            found = lines = instead
+        if isinstance(found, PageFailure) or (doubt and instead is None):
             records.append({"error": doubt})
             continue
-        records.append(_record(entry, [line for line in lines if line.score >= MIN_SCORE], size, settings))
+        if isinstance(found, PageBlocks):
+            records.append(_block_record(entry, found, size))
+        else:
+            records.append(_record(entry, [line for line in lines if line.score >= MIN_SCORE], size, settings))
         if instead is not None:
             records[-1]["engine"] = f"tesseract {settings.other_scripts}"
             records[-1]["doubt"] = doubt
@@ -120,14 +123,13 @@ def check_lines(page: Picture, settings: Ocr, pictures: Sequence[Sequence[float]
     lines = shared_engine(to_plain(settings)).recognize([upright])[0]
     if isinstance(lines, PageFailure):
         return lines
-    found = [line for block in lines.blocks for line in block.lines] if isinstance(lines, PageBlocks) else lines
     height, width = upright.shape[:2]
 
     def pictured(line: TextLine) -> bool:
         x, y = 0.5 * (line.x0 + line.x1) / width, 0.5 * (line.y0 + line.y1) / height
         return not turns and any(x0 < x < x1 and y0 < y < y1 for x0, y0, x1, y1 in pictures)
 
-    return [line.text for line in found if not pictured(line)]
+    return [line.text for line in _lines_of(lines) if not pictured(line)]
 
 
 def likeness(text: str, lines: Sequence[str], settings: Ocr) -> float | None:
@@ -185,10 +187,16 @@ def _prepare(page: Picture, settings: Ocr) -> tuple[Picture, int, float]:
     return picture.levelled(upright, degrees), turns, degrees
 
 
+def _lines_of(found: list[TextLine] | PageBlocks | PageFailure) -> list[TextLine]:
+    if isinstance(found, PageBlocks):
+        return [line for block in found.blocks for line in block.lines]
+    return [] if isinstance(found, PageFailure) else found
+
+
 def _doubt(lines: Sequence[TextLine], settings: Ocr) -> str:
     """Why what was read cannot be believed: a recogniser invents text for scripts that it does not know."""
     characters = sum(len(line.text) for line in lines)
-    if settings.engine != "paddleocr" or characters < FEW_CHARACTERS:
+    if settings.engine not in ALPHABETS or characters < FEW_CHARACTERS:
         return ""
     certainty = _certainty(lines)
     if certainty >= settings.certainty:
@@ -244,8 +252,11 @@ def _block_record(prepared: tuple[Picture, int, float], found: PageBlocks, size:
             regions.append(["figure", 1.0, *box])
             continue
         first = len(rows)
-        height = min(map(font_size, block.lines))
-        for line in block.lines:
+        lines = [line for line in block.lines if line.score >= MIN_SCORE]
+        if not lines:
+            continue
+        height = min(map(font_size, lines))
+        for line in lines:
             if found.measurable:
                 ink = picture.measure(grey, (line.x0, line.y0, line.x1, line.y1), line.text)
             else:
