@@ -84,6 +84,16 @@ def test_columns_whose_right_one_begins_with_short_lines() -> None:
     assert in_order(page([title, *left, *labels, *right])) == [row[8] for row in [title, *left, *labels, *right]]
 
 
+def test_a_table_of_long_cells_is_read_across() -> None:
+    rows = [[f"\\command{r:02d}{{argument}}", f"{r:02d} {WORDS}"] for r in range(12)]
+    lines = [
+        line(x, 100 + 12 * r, cell, 9.0) for r, row in enumerate(rows) for x, cell in zip((40, 300), row, strict=True)
+    ]
+    table = [["figure", 0.7, 32.0, 85.0, 560.0, 240.0], ["table", 0.8, 35.0, 85.0, 560.0, 240.0]]
+    assert in_order(page(lines, table)) == [" ".join(row) for row in rows]
+    assert in_order(page(lines)) == [row[0] for row in rows] + [row[1] for row in rows]  # as columns look
+
+
 def test_short_headings_do_not_make_a_column_a_table() -> None:
     heads = [line(320, 100 + 60 * r, f"Part {r}", 9.0) for r in range(6)]
     texts = [found for r in range(6) for found in column(320, 124 + 60 * r, 1)]
