@@ -36,9 +36,10 @@ def main() -> None:
     parser.add_argument("corpus", type=Path)
     parser.add_argument("--more", type=Path, action="append", default=[], help="PDFs for routing, not tuned on")
     parser.add_argument("--documents", type=int, default=110, help="documents of the routing table")
-    parser.add_argument("--checked", type=int, default=100, help="documents of the check's table")
-    parser.add_argument("--headed", type=int, default=20, help="documents of the headings table, four pages of each")
+    parser.add_argument("--checked", type=int, default=200, help="documents of the check's table")
+    parser.add_argument("--headed", type=int, default=40, help="documents of the headings table, four pages of each")
     parser.add_argument("--pages", type=int, default=40, help="pages of the text table")
+    parser.add_argument("--skip", type=int, default=0, help="leave out the documents of a text table of so many pages")
     parser.add_argument("--engines", default="small,tiny,tesseract", help="our settings to run")
     parser.add_argument("--peer", action="append", default=[], metavar="NAME=PYTHON")
     parser.add_argument("--results", type=Path, help="a folder that keeps the rows of the text table between runs")
@@ -55,7 +56,7 @@ def main() -> None:
     if "headings" in options.only:
         headings_table(folders, [e for e in engines if e != "tesseract"], options.headed, 4, results)
     if "text" in options.only:
-        text_table([options.corpus, *options.more], options.pages, engines, peers, results)
+        text_table([options.corpus, *options.more], options.pages, engines, peers, results, options.skip)
 
 
 if __name__ == "__main__":

@@ -79,7 +79,8 @@ def _read(path: Path) -> dict[str, Any] | None:
             if len(document) > MOST_PAGES:
                 return None
         payload = {"path": str(path), "doc_id": "0" * 64, "settings": to_plain(Parse())}
-        texts = parse_stage(payload | {"route": {"check": 1.0, "seed": 0}})["texts"]
+        routed = parse_stage(payload | {"route": {"check": 1.0, "seed": 0}})
+        texts = routed["texts"]
         if not texts:
             return None
         page = min(texts, key=lambda number: _hash(f"{path.name} {number}"))
@@ -87,7 +88,7 @@ def _read(path: Path) -> dict[str, Any] | None:
     except Exception:  # noqa: BLE001 - what cannot be parsed has nothing to check
         return None
     picture = np.ascontiguousarray(simplejpeg.decode_jpeg(data, colorspace="RGB"))
-    lines = read.check_lines(picture, SETTINGS)
+    lines = read.check_lines(picture, SETTINGS, routed["pictures"][page])
     if isinstance(lines, PageFailure):
         return None
     return {"page": page, "text": texts[page], "lines": lines}

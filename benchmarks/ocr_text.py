@@ -12,6 +12,7 @@ import os
 import subprocess
 import unicodedata
 from collections import Counter
+from collections.abc import Container
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -32,8 +33,8 @@ TESSERACT = {"en": "eng", "fr": "fra", "de": "deu", "zh": "chi_sim", "ru": "rus"
 """Language -> tesseract's pack. PP-OCRv6 does not know Cyrillic: Russian is a table of its own."""
 QUOTAS = {"en": 0.55, "fr": 0.15, "de": 0.2, "zh": 0.1}
 """Largest shares of the sample."""
-PART = 4
-"""Pages of one PDF: what has been read is kept after each."""
+PART = 1
+"""Pages of one PDF: pages of several documents would share one body size and one title."""
 LEAST_LINES, MOST_LINES, MOST_PAGES = 12, 90, 40
 KINDS = ("title", "heading", "paragraph", "list", "table", "caption", "footnote", "header", "footer")
 
@@ -68,14 +69,20 @@ class Part:
         return self.path
 
 
-def text_table(folders: list[Path], pages: int, engines: list[str], peers: dict[str, str], results: Path) -> None:
-    """Read the sample with the engines and peers that are named, and print all rows that ``results`` holds."""
+def text_table(
+    folders: list[Path], pages: int, engines: list[str], peers: dict[str, str], results: Path, skip: int = 0
+) -> None:
+    """Read the sample with the engines and peers that are named, and print all rows that ``results`` holds.
+
+    With ``skip`` the sample is of other documents than the one of so many pages.
+    """
     results.mkdir(parents=True, exist_ok=True)
     for languages, count in ((tuple(QUOTAS), pages), (("ru",), max(2, pages // 8))):
         name = "-".join(languages)
         kept = results / f"{name}.sample"
         if not kept.exists():
-            drawn = [asdict(s) | {"path": str(s.path)} for s in sample(folders, languages, count)]
+            before = {s.path for s in sample(folders, languages, skip)} if skip else set()
+            drawn = [asdict(s) | {"path": str(s.path)} for s in sample(folders, languages, count, before)]
             kept.write_text(json.dumps(drawn, ensure_ascii=False), encoding="utf-8")
         rows = json.loads(kept.read_text(encoding="utf-8"))
         samples = [Sample(**row | {"path": Path(row["path"])}) for row in rows]
@@ -91,7 +98,7 @@ def text_table(folders: list[Path], pages: int, engines: list[str], peers: dict[
         print_rows(samples, parts, sorted(results.glob(f"{name}.*.json")), ", ".join(languages))
 
 
-def sample(folders: list[Path], languages: tuple[str, ...], count: int) -> list[Sample]:
+def sample(folders: list[Path], languages: tuple[str, ...], count: int, without: Container[Path] = ()) -> list[Sample]:
     """One page a document, by hash; states go round, so that each takes its share of every language."""
     paths = sorted((p for folder in folders for p in folder.rglob("*.pdf")), key=lambda p: _hash(p.name))
     limits = {language: count * QUOTAS.get(language, 1.0) for language in languages}
@@ -100,6 +107,8 @@ def sample(folders: list[Path], languages: tuple[str, ...], count: int) -> list[
     for path in paths:
         if len(found) >= count:
             break
+        if path in without:
+            continue
         chosen = _page_of(path, {language for language in languages if taken[language] < limits[language]})
         if chosen is None:
             continue

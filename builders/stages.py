@@ -55,7 +55,8 @@ def parse_stage(payload: dict[str, Any]) -> dict[str, Any]:
 
     Returns:
         ``{"document": packed Document}``; with ``route`` also ``pages``, their number, ``"scanned": {page: rule that
-        fired}``, the ``trusted`` pages, and ``"texts": {page: its text}`` of those that chance has picked for a check.
+        fired}``, the ``trusted`` pages, and of those that chance picked for a check ``"texts": {page: its text}`` and
+        ``"pictures": {page: boxes of images without text over them, as parts of its width and height}``.
 
     Raises:
         DocumentError: any reason code of opening and parsing, or ``needs_ocr``.
@@ -75,16 +76,28 @@ def parse_stage(payload: dict[str, Any]) -> dict[str, Any]:
 def _route(document: dict[str, Any], check: float, seed: int) -> dict[str, Any]:
     """Which pages have to be read, and which are picked for a check of the text layer, by hash."""
     pages = document["pages"]
-    texts = {}
+    texts, pictures = {}, {}
     for page in pages:
         picked = page["status"] == "text" and stable_unit(seed, document["doc_id"], "ocr check", page["number"]) < check
         text = "\n".join(block["text"] for block in page["blocks"]) if picked else ""
         # Formulas and drawings have texts that no two readers agree on.
         if sum(map(str.isalpha, text)) >= max(CHECK_LETTERS, 0.6 * len("".join(text.split()))):
             texts[page["number"]] = text
+            pictures[page["number"]] = _pictures(page)
     scanned = {page["number"]: page["status_reason"] for page in pages if page["status"] == "needs_ocr"}
     trusted = [page["number"] for page in pages if page["status"] == "text"]
-    return {"pages": len(pages), "scanned": scanned, "trusted": trusted, "texts": texts}
+    return {"pages": len(pages), "scanned": scanned, "trusted": trusted, "texts": texts, "pictures": pictures}
+
+
+def _pictures(page: dict[str, Any]) -> list[list[float]]:
+    """What stands in them is read, but no text layer has to have it; an image behind the text is another matter."""
+    boxes = []
+    texts = [block["box"] for block in page["blocks"] if block["text"]]
+    for block in page["blocks"]:
+        x0, y0, x1, y1 = block["box"]
+        if block["kind"] == "figure" and not any(x0 < b[2] and b[0] < x1 and y0 < b[3] and b[1] < y1 for b in texts):
+            boxes.append([x0 / page["width"], y0 / page["height"], x1 / page["width"], y1 / page["height"]])
+    return boxes
 
 
 def qa_stage(payload: dict[str, Any]) -> dict[str, Any]:

@@ -24,11 +24,11 @@ def add_given_furniture(pages: list[RawPage], found: list[Furniture]) -> None:
 
 
 def given_regions(page: RawPage, hidden: set[int]) -> list[list[Line]]:
-    """A region for each block, in the engine's order; lines in ``hidden`` (``Fragment.order``) are left out."""
+    """A region for each block, in the engine's order, without lines that were removed or are in ``hidden``."""
     fragments = {f.order: f for f in page.fragments}
     regions = []
     for block in page.blocks or ():
-        left = [fragments[order] for order in block.orders if order not in hidden]
+        left = [fragments[order] for order in block.orders if order in fragments and order not in hidden]
         if left:
             regions.append(make_lines(left))
     return regions

@@ -1,10 +1,11 @@
-"""Headings of a text layer without an outline: what is seen of a group of lines, weighed.
+"""Headings without an outline: what is seen of a group of lines, weighed.
 
 What is seen has names, every name has a weight, and a group whose weights add up to more than 0 is a heading. The
 weights are those of a logistic regression against the outlines of real PDFs (``benchmarks/headings.py`` fits them on
 one half of the documents and measures on the other). 0.8 was added to the weight of "always": outlines lack many
-headings that are there. Many signs are relative to the document: its body size, how it uses a style, whether numbers
-count on, and what its printed contents list.
+headings that are there. Pages that OCR has read have two signs more, whose weights were chosen on 20 scanned documents
+(``benchmarks/ocr_headings.py``). Many signs are relative to the document: its body size, how it uses a style, whether
+numbers count on, and what its printed contents list.
 """
 
 from __future__ import annotations
@@ -77,6 +78,9 @@ WEIGHTS = {
     "listed": 1.53,
     "unlisted": -2.14,
     "unlisted, style of listed": 0.08,
+    # of scans: sizes and weights measured on ink say less; what the layout model sees says more
+    "scanned": -1.0,
+    "titled": 1.5,
 }
 _ITEM = re.compile(r"\(?\w{1,3}\)")
 _BARE_NUMBER = re.compile(r"\d+(?![.、)\d])")
@@ -142,6 +146,8 @@ def observe(
             names.add("number counts on")
         if texts[c.text] > max(2, len(grouped) // 10):
             names.add("repeated")
+        if c.group.scanned:
+            names |= {"scanned", "titled"} if c.group.titled else {"scanned"}
         yield c, names
 
 
@@ -168,7 +174,7 @@ def _candidates(groups: list[Group], page: int, role: str, contents: Contents) -
 
 
 def _eligible(group: Group, text: str) -> bool:
-    if group.kind or group.scanned or group.math or len(group.lines) > MAX_LINES or len(text) > MAX_LENGTH:
+    if group.kind or group.math or len(group.lines) > MAX_LINES or len(text) > MAX_LENGTH:
         return False
     letters = sum(map(str.isalpha, text))
     if letters < 2 or CAPTION.match(text):

@@ -1,4 +1,4 @@
-"""Headings: entries of the outline found on their pages; on scans, lines that size, weight and numbering give away."""
+"""Headings of the outline: its entries, found on their pages; the levels of headings."""
 
 from __future__ import annotations
 
@@ -9,12 +9,10 @@ from difflib import SequenceMatcher
 
 from .group import Group
 from .lines import Line
-from .metrics import Metrics
-from .patterns import BULLET, CAPTION, CHAPTER_WORDS, LEADER, heading_depth, normalized, without_number
+from .patterns import CAPTION, CHAPTER_WORDS, LEADER, heading_depth, normalized, without_number
 
 MIN_OUTLINE = 3
 """Fewer outline entries found on their pages are no structure: the rules decide instead."""
-MAX_LENGTH = 160
 MAX_LINES = 5
 """A title of the outline is looked for on so many lines at most."""
 ALIKE, MIN_ALIKE = 0.85, 8
@@ -29,8 +27,6 @@ _NOTE = re.compile(r"\d{0,4}")
 _LABEL = re.compile(r"[^\W\d_]{3,14}\.?\s+[\dA-Z][\w.]{0,6}\)?\s*[:.–—-]\s+")
 """A label of any kind before a title, as "Exercise 3: "."""
 _TITLE_NUMBER = re.compile(r"(?:[IVXLC]{1,7}|[A-Z]|\d{1,3}(?:\.\d{1,3})*)[.:]?\s+(?=\S)")
-_READABLE = re.compile(r"\A[^\\{}∂=^%_$|]*(?:[^\W\d_]{3}|[\u3400-\u9fff]{2})[^\\{}∂=^%_$|]*\Z")
-"""On scans, where sizes are measured, formulas and code look large: a heading has a word and none of their signs."""
 Outline = list[tuple[int, str, int, float | None]]
 
 
@@ -163,33 +159,6 @@ def _find_alike(wanted: set[str], starts: list[_Keyed], used: set[int], y: float
                 if likeness >= max(ALIKE, best[0] if best else 0.0) and not any(id(line) in used for line in lines):
                     best = (likeness, lines)
     return best[1] if best else []
-
-
-def looks_like_heading(group: Group, metrics: Metrics) -> bool:
-    """Whether a group of lines of a scan is a heading by its looks and by what the layout model says."""
-    if len(group.lines) > 3 or group.mono or group.math:
-        return False
-    text = group.text.strip()
-    letters = sum(map(str.isalpha, text))
-    if letters < 2 or len(text) > MAX_LENGTH or 2 * letters < len(text.replace(" ", "")):
-        return False
-    if (
-        text[-1] in ".,;"
-        or CAPTION.match(text)
-        or BULLET.match(text)
-        or any(len(line.cells) > 2 for line in group.lines)
-    ):
-        return False
-    if not (_READABLE.search(text) and (group.titled or (group.gap > 1.3 and not text[0].islower()))):
-        return False
-    larger = group.size / metrics.size
-    if larger >= 1.15 or (group.titled and larger >= 0.86):
-        return True
-    numbered = heading_depth(text) > 0
-    apart = group.gap > 1.2
-    if group.bold and not metrics.bold and larger >= 0.97:
-        return numbered or (apart and text[-1] != ":" and text[0].isupper())
-    return numbered and larger >= 1.05 and apart
 
 
 def rank_levels(headings: list[tuple[Group, int]]) -> None:

@@ -18,20 +18,22 @@ _TRIES, _APART = 4, 1.6
 _UP, _DOWN = 0.7, 0.12
 """Part of a line above and below its baseline that counts when rows are set apart, in font sizes."""
 
+Floating = tuple[str, Box]
+"""``figure`` or ``table``, and its box."""
 _Row = tuple[int, int, list[tuple[float, float]]]
 """First and last + 1 index of its fragments, and the covered x intervals, sorted and disjoint."""
 
 
 def reading_order(
-    fragments: list[Fragment], ordered: bool = True, floats: Mapping[int, Box] | None = None
+    fragments: list[Fragment], ordered: bool = True, floats: Mapping[int, Floating] | None = None
 ) -> list[list[Fragment]]:
     """Regions of a page in reading order; the fragments of one region form a single column.
 
     Args:
         fragments: Of one page.
         ordered: Whether ``Fragment.order`` tells something: a PDF's own order does, an OCR engine's does not.
-        floats: ``Fragment.order`` -> the box of the figure or table that it stands in, as far as that is known. A
-            scan's labels and cells, short as they are, say nothing of the columns that hold the figure or table.
+        floats: ``Fragment.order`` -> the figure or table that it stands in, as far as that is known. A scan's labels
+            and cells, short as they are, say nothing of the columns that hold it; a table is read across.
 
     A gutter is accepted where both sides hold lines of text, by two kinds of evidence: the file itself gives one
     side after the other (then little text is enough), or both sides look like set text (long, well filled lines).
@@ -40,7 +42,7 @@ def reading_order(
     return _cut(sorted(fragments, key=lambda f: f.base - _UP * f.size), 0, ordered, floats or {})
 
 
-def _cut(fragments: list[Fragment], depth: int, ordered: bool, floats: Mapping[int, Box]) -> list[list[Fragment]]:
+def _cut(fragments: list[Fragment], depth: int, ordered: bool, floats: Mapping[int, Floating]) -> list[list[Fragment]]:
     if len(fragments) < 4 or depth >= MAX_DEPTH:
         return [fragments] if fragments else []
     rows = _rows(fragments)
@@ -167,12 +169,14 @@ _Split = tuple[list[Fragment], list[Fragment], list[Fragment], list[Fragment]]
 
 
 def _split(
-    part: list[Fragment], gutters: list[tuple[float, float]], ordered: bool, floats: Mapping[int, Box]
+    part: list[Fragment], gutters: list[tuple[float, float]], ordered: bool, floats: Mapping[int, Floating]
 ) -> _Split | None:
     """The best accepted split of a run: what stands before, left column, right column, what stands after."""
     best: tuple[float, _Split] | None = None
     for a, b in gutters:
         middle = 0.5 * (a + b)
+        if 2 * sum(_across(f, floats, middle) for f in part) > len(part):
+            continue
         split = _trim(part, middle) if ordered else _halves(part, middle)
         if split is None:
             continue
@@ -217,9 +221,15 @@ def _halves(part: list[Fragment], middle: float) -> _Split | None:
     return ([], one, two, []) if one and two else None
 
 
-def _without(side: list[Fragment], floats: Mapping[int, Box], middle: float) -> list[Fragment]:
+def _without(side: list[Fragment], floats: Mapping[int, Floating], middle: float) -> list[Fragment]:
     """The fragments of a side that stand in no figure or table; one that reaches over the middle is text like any."""
-    return [f for f in side if f.order not in floats or floats[f.order][0] < middle < floats[f.order][2]]
+    return [f for f in side if f.order not in floats or floats[f.order][1][0] < middle < floats[f.order][1][2]]
+
+
+def _across(fragment: Fragment, floats: Mapping[int, Floating], middle: float) -> bool:
+    """Whether a fragment stands in a table that reaches over the middle."""
+    kind, (x0, _, x1, _) = floats.get(fragment.order, ("", (0.0, 0.0, 0.0, 0.0)))
+    return kind == "table" and x0 < middle < x1
 
 
 def _looks(one: list[Fragment], two: list[Fragment]) -> float:

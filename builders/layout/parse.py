@@ -17,7 +17,7 @@ from .furniture import Furniture, find_furniture
 from .given import add_given_furniture, given_groups, given_regions, mark_given
 from .group import Group, group_lines
 from .heading_rules import find_headings
-from .headings import Heading, looks_like_heading, outline_headings, rank_levels
+from .headings import Heading, outline_headings, rank_levels
 from .kinds import classify, make_block, merge_lists
 from .line_numbers import remove_line_numbers
 from .lines import FontStyles, Fragment, Line, RawPage, make_lines, read_page, restore_box
@@ -233,15 +233,6 @@ def _title_style(group: Group) -> tuple[int, bool]:
 def _mark_headings(pages: list[Page], grouped: list[list[Group]], metrics: Metrics, contents: Contents) -> None:
     """Without an outline: groups that look like headings become headings, with levels by number or style."""
     found = find_headings(grouped, [page.role for page in pages], metrics, contents)
-    scanned = [
-        (group, page.number)
-        for page, groups in zip(pages, grouped, strict=True)
-        for group in groups
-        if page.role == "body" and group.scanned and not group.kind and looks_like_heading(group, metrics)
-    ]
-    # What comes back on many pages is a label of a form or a slide's furniture, not a section.
-    counts = Counter(group.text for group, _ in scanned)
-    found += [(group, number) for group, number in scanned if counts[group.text] <= max(2, len(pages) // 10)]
     for group, _ in found:
         group.kind = "heading"
     # What an engine that reads whole pages takes for headings.

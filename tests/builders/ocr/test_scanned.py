@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from mmprolong_builders.layout.contents import Contents
 from mmprolong_builders.layout.furniture import Furniture
 from mmprolong_builders.layout.group import Group
-from mmprolong_builders.layout.headings import looks_like_heading
+from mmprolong_builders.layout.heading_rules import find_headings
 from mmprolong_builders.layout.lines import make_lines
 from mmprolong_builders.layout.metrics import Metrics
 from mmprolong_builders.layout.order import reading_order
@@ -83,6 +84,16 @@ def test_columns_whose_right_one_begins_with_short_lines() -> None:
     assert in_order(page([title, *left, *labels, *right])) == [row[8] for row in [title, *left, *labels, *right]]
 
 
+def test_a_table_of_long_cells_is_read_across() -> None:
+    rows = [[f"\\command{r:02d}{{argument}}", f"{r:02d} {WORDS}"] for r in range(12)]
+    lines = [
+        line(x, 100 + 12 * r, cell, 9.0) for r, row in enumerate(rows) for x, cell in zip((40, 300), row, strict=True)
+    ]
+    table = [["figure", 0.7, 32.0, 85.0, 560.0, 240.0], ["table", 0.8, 35.0, 85.0, 560.0, 240.0]]
+    assert in_order(page(lines, table)) == [" ".join(row) for row in rows]
+    assert in_order(page(lines)) == [row[0] for row in rows] + [row[1] for row in rows]  # as columns look
+
+
 def test_short_headings_do_not_make_a_column_a_table() -> None:
     heads = [line(320, 100 + 60 * r, f"Part {r}", 9.0) for r in range(6)]
     texts = [found for r in range(6) for found in column(320, 124 + 60 * r, 1)]
@@ -125,22 +136,30 @@ def test_the_smallest_region_that_covers_a_line_counts() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "titled", "gap", "size", "wanted"),
+    ("text", "titled", "size", "wanted"),
     [
-        ("2.3 Field sampling", True, 1.0, 10.0, True),
-        ("Field sampling", False, 2.0, 13.0, True),
-        ("that runs on below", False, 1.0, 13.0, False),
-        ("Field sampling", False, 1.0, 13.0, False),
-        ("∂xa ∂yb = ∂zc", True, 2.0, 13.0, False),
-        ("\\newpage {Revisions}", True, 2.0, 13.0, False),
-        ("第二章 方法", True, 2.0, 13.0, True),
-        ("A sentence that ends.", True, 2.0, 13.0, False),
+        ("2.3 Field sampling", True, 10.0, True),
+        ("Field sampling", True, 13.0, True),
+        ("Field sampling", False, 13.0, True),
+        ("Field sampling", True, 10.0, False),  # as the body in all else
+        ("Field sampling", False, 10.0, False),
+        ("that runs on below", False, 13.0, False),
+        ("\\newpage {Revisions}", True, 10.0, False),
+        ("第二章 方法", True, 13.0, True),
+        ("A sentence that ends.", True, 10.0, False),
+        ("2.3 Field sampling. The gauge was read twice a day, and what it showed was noted", False, 10.0, False),
     ],
 )
-def test_headings_of_scans(text: str, titled: bool, gap: float, size: float, wanted: bool) -> None:
-    raw = page([line(60, 100, text, size)])
-    group = Group(make_lines(raw.fragments), gap=gap, titled=titled, scanned=True)
-    assert looks_like_heading(group, Metrics(size=10.0)) is wanted
+def test_headings_of_scans_weigh_what_the_layout_model_says(text: str, titled: bool, size: float, wanted: bool) -> None:
+    def body(first: float) -> list[list[Any]]:
+        return [line(60, first + 14 * r, f"{WORDS} {r} of the gauges {first:.0f}") for r in range(6)]
+
+    lines = make_lines(page([*body(100), line(60, 205, text, size), *body(235)]).fragments)
+    parts = (lines[:6], lines[6:7], lines[7:])
+    before, heading, after = (Group(part, gap=2.0, scanned=True, last=i == 2) for i, part in enumerate(parts))
+    heading.titled = titled
+    found = find_headings([[], [before, heading, after]], ["body", "body"], Metrics(10.0, "scan"), Contents())
+    assert [group.text for group, _ in found] == ([text] if wanted else [])
 
 
 def test_boxes_go_back_to_the_page_as_it_is() -> None:

@@ -12,9 +12,10 @@ import pytest
 import simplejpeg
 from mmprolong_builders.layout.parse import parse_document
 from mmprolong_builders.ocr import read, results, structure, weights
-from mmprolong_builders.ocr.engine import PageBlocks, PageFailure
+from mmprolong_builders.ocr.engine import PageBlock, PageBlocks, PageFailure, TextLine
 from mmprolong_builders.ocr.models import Layout
 from mmprolong_builders.ocr.paddle import PaddleEngine, imported, models
+from mmprolong_builders.ocr.run import ocr_fingerprint
 from mmprolong_builders.pdf import open_pdf
 from mmprolong_builders.recipe import Ocr, Parse, Recipe
 from support.documents import write_report
@@ -191,6 +192,23 @@ def test_lines_that_no_block_covers_are_kept_and_formulas_and_figures_are_told_a
     ]
 
 
+def test_lines_and_pages_that_are_not_certain_are_no_text(
+    report: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def found(*scores: float) -> PageBlocks:
+        lines = [
+            TextLine(100, 200 + 40 * i, 600, 220 + 40 * i, f"The gauge was read on day {i}", score)
+            for i, score in enumerate(scores)
+        ]
+        return PageBlocks([PageBlock("", (90, 190, 700, 400), lines)], True)
+
+    page = document_of(found(0.99, 0.48, 0.98, 0.99, 0.99), picture_of(report, 2), tmp_path, monkeypatch).pages[0]
+    assert [line[-1] for block in page.blocks for line in block.lines] == ["0", "2", "3", "4"]
+    page = document_of(found(0.6, 0.7, 0.6), picture_of(report, 2), tmp_path, monkeypatch).pages[0]
+    assert page.status == "needs_ocr"
+    assert "certainty 0.63" in page.status_reason
+
+
 @pytest.mark.parametrize(
     ("content", "wanted"),
     [
@@ -305,6 +323,8 @@ def test_their_further_packages_have_a_remedy(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(weights, "_DOCUMENT_PACKAGES", ("a_package_that_nobody_has",))
     with pytest.raises(MMProLongError, match=r'pip install "paddleocr\[doc-parser\]=='):
         weights.require(Ocr(engine="ppstructure"))
+    with pytest.raises(MMProLongError, match="doc-parser"):  # asked for by name: scans are not left out in silence
+        ocr_fingerprint(Recipe(ocr=Ocr(engine="ppstructure")))
 
 
 def test_where_a_server_stands_is_nobodys_business_and_other_recipes_keep_their_hash() -> None:
