@@ -80,6 +80,7 @@ class BucketFiles:
             made.sort(key=lambda path: path.name == MANIFEST_NAME)
             for path in made:
                 self._objects.put(path, self._key(path))
+        self._state.remove_probes()
 
     def size(self, path: Path) -> int | None:
         """See ``ShardFiles``."""

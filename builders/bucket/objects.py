@@ -100,15 +100,15 @@ class Objects:
         """Calls that had to be repeated so far."""
         return self._retries.count
 
-    def check(self, name: str) -> None:
-        """Find out, before any work is done, whether objects below ``name`` can be listed, written and removed.
+    def check(self, folder: str) -> None:
+        """Find out, before any work is done, whether objects in a folder can be written, listed and removed.
 
         Raises:
             MMProLongError: they cannot; says why.
         """
-        probe = f"{name}/probe-{secrets.token_hex(8)}"
-        self.list(name)
+        probe = f"{folder}/{secrets.token_hex(8)}"
         self.write(probe, b"written to find out whether objects can be written here")
+        self.list(probe)
         self.remove(probe)
 
     def put(self, path: Path, key: str, sha256: str = "") -> None:

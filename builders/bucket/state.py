@@ -76,7 +76,16 @@ class BucketState:
                         f"{self.objects.url}/{name} is not empty and was not made by 'mmprolong build'."
                         " Remedy: --out another folder"
                     )
-        self.objects.check(f"{self.name}/.work")
+        self.objects.check(self._probes)
+
+    @property
+    def _probes(self) -> str:
+        return f"{self.name}/.work/probes"
+
+    def remove_probes(self) -> None:
+        """Remove what processes have left that were killed while they found out about the bucket."""
+        for key in self.objects.list(self._probes):
+            self.objects.remove(key)
 
     @property
     def folder(self) -> str:
@@ -178,15 +187,18 @@ class BucketState:
 
     def clear(self, workspace: Workspace, number: int) -> None:
         """Remove what this machine has made of a slice."""
-        shutil.rmtree(workspace.cell("pack", number), ignore_errors=True)
-        for stage in STAGES:
-            workspace.sidecar(stage, number).unlink(missing_ok=True)
-            if stage != "pack":
-                workspace.cell(stage, number).unlink(missing_ok=True)
+        for path in (path for stage in STAGES for path in workspace.cells.glob(f"{stage}/{number:05d}*")):
+            if path.name.partition(".")[0] != f"{number:05d}":
+                continue
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
 
     def tidy(self, workspace: Workspace, listing: Mapping[str, Entry]) -> None:
         """Remove what this machine has left of slices that are complete by now, wherever they were made."""
-        left = {int(path.stem) for stage in STAGES for path in workspace.cells.glob(f"{stage}/[0-9]*")}
+        names = (path.name.partition(".")[0] for stage in STAGES for path in workspace.cells.glob(f"{stage}/[0-9]*"))
+        left = {int(name) for name in names if name.isdecimal()}
         for number in left & set(numbers_in(listing, self.key("pack"))):
             self.clear(workspace, number)
 

@@ -54,7 +54,9 @@ def test_killed_at_any_point(s3: S3, url: str, pdfs: Path, whole: dict[str, str]
         if number == 0:
             assert not [key for key in there if key.endswith(("pack/00001/ocr_full.parquet", "pack/00001.json"))]
             assert "Begun, not complete:" in call("status", url)
+    s3.put(BUCKET, prefix(url) + ".work/probes/of-a-process-that-was-killed", b"")
     call(*arguments)
+    assert not s3.keys(BUCKET, prefix(url) + ".work/probes")
     assert s3.content(BUCKET, prefix(url)) == whole
 
 
@@ -69,7 +71,7 @@ def test_a_bucket_that_cannot_be_used_is_said_in_one_line(s3: S3, url: str, pdfs
         assert said.count("\n") == 1, said
         assert "access is refused" in said
         assert "credentials in the environment" in said
-        assert not [line for line in between.requests if line.startswith("PUT") and "probe" not in line]
+        assert not [line for line in between.requests if line.startswith("PUT") and "/probes/" not in line]
         between.deny = ("GET", "HEAD", "PUT")
         said = call("status", url, env=through(between.url), code=1)
         assert "access is refused" in said

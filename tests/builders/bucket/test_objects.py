@@ -94,6 +94,20 @@ def workspace(folder: Path, plan: bytes) -> Workspace:
     return made
 
 
+def test_what_is_complete_in_the_bucket_is_not_kept_here(url: str, tmp_path: Path) -> None:
+    """Whatever a kill has left of it; what belongs to another slice stays."""
+    state = BucketState(url)
+    own = state.begin(workspace(tmp_path, b"plan"))
+    state.objects.write(state.key("pack", "00001.json"), b"{}")
+    for name in ("parse/00001.msgpack.tmp", "parse/00001.json", "qa/00001.msgpack", "pack/00001/x.parquet.tmp"):
+        for path in (own.cells / name, own.cells / name.replace("00001", "00002")):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+    state.tidy(own, state.list())
+    left = {path.relative_to(own.cells).as_posix() for path in own.cells.glob("*/*")}
+    assert left == {"parse/00002.msgpack.tmp", "parse/00002.json", "qa/00002.msgpack", "pack/00002"}
+
+
 def test_two_machines_that_begin_at_once_go_on_with_one_plan(url: str, tmp_path: Path) -> None:
     """Also where their plans differ: the first one counts, and nothing of the second one is taken for a part of it."""
     states = [BucketState(url), BucketState(url)]
