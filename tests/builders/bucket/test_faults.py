@@ -9,8 +9,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from support.builds import command, until
-from support.s3 import S3, proxy
+from support.builds import command, run, until
+from support.s3 import KEYS, S3, proxy, without_driver
 
 from .conftest import BUCKET, SLICED, Call, prefix
 
@@ -75,6 +75,17 @@ def test_a_bucket_that_cannot_be_used_is_said_in_one_line(s3: S3, url: str, pdfs
         between.deny = ("GET", "HEAD", "PUT")
         said = call("status", url, env=through(between.url), code=1)
         assert "access is refused" in said
+
+
+def test_without_the_package_and_without_credentials(s3: S3, url: str, pdfs: Path, tmp_path: Path) -> None:
+    arguments = ("build", pdfs, "--out", url, *SLICED)
+    missing = run(*arguments, code=1, env=without_driver(s3.environment, tmp_path, "s3fs"))
+    assert 'pip install "mmprolong[s3]"' in missing.stderr
+    nobody = {name: value for name, value in s3.environment.items() if name not in KEYS}
+    refused = run(*arguments, code=1, env=nobody | {"HOME": str(tmp_path)}).stderr
+    assert "no credentials were found" in refused
+    assert refused.count("\n") == 1
+    assert not s3.keys(BUCKET, prefix(url))
 
 
 def test_what_is_there_and_is_no_build_of_ours(s3: S3, url: str, pdfs: Path, call: Call) -> None:
