@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import contextlib
 import hashlib
@@ -9,7 +10,7 @@ import re
 import secrets
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, InvalidStateError, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -30,6 +31,8 @@ THREADS = 16
 """Small objects that are read, copied or removed at a time."""
 CHUNK = 16 << 20
 """Bytes asked for at a time when an object is read back or fetched."""
+GRACE = 3.0
+"""Seconds that a call may go on after ``Objects.close``: an upload then ends after a part, and takes its parts away."""
 _PUT: dict[str, dict[str, Any]] = {"s3": {"max_concurrency": PARTS_AT_ONCE}, "gs": {}}
 """Protocol -> how its file system puts a file; only those in which an object is there as a whole or not at all."""
 _ALIASES = {"s3a": "s3", "gcs": "gs"}
@@ -88,11 +91,12 @@ class Objects:
         self._scheme = url.partition("://")[0]
         self._opened: tuple[Any, str] | None = None
         self._lock = threading.Lock()
-        self._closed = threading.Event()
+        self._closed: Future[None] = Future()
 
     def close(self) -> None:
         """Let no call wait for another try, and end uploads that are under way."""
-        self._closed.set()
+        with contextlib.suppress(InvalidStateError):
+            self._closed.set_result(None)
         self._retries.close()
 
     @property
@@ -128,7 +132,7 @@ class Objects:
 
         def attempt() -> None:
             system, full = self._at(key)
-            system.put_file(str(path), full, callback=_watch(self._closed), **options)
+            self._call(system, "put_file", str(path), full, callback=_watch(self._closed), **options)
             self._check_written(system, full, size, hashes)
 
         self._run(attempt, key, writes=True)
@@ -138,7 +142,7 @@ class Objects:
 
         def attempt() -> None:
             system, full = self._at(key)
-            system.pipe_file(full, data)
+            self._call(system, "pipe_file", full, data)
             self._check_written(system, full, len(data), _hashes_of(data))
 
         self._run(attempt, key, writes=True)
@@ -152,16 +156,16 @@ class Objects:
         def attempt() -> None:
             system, full = self._at(key)
             try:
-                system.pipe_file(full, data, mode="create")
+                self._call(system, "pipe_file", full, data, mode="create")
             except FileExistsError:
                 pass
             except OSError as error:
                 if not _knows_no_conditions(error):
                     raise
                 try:
-                    system.info(full)
+                    self._call(system, "info", full)
                 except FileNotFoundError:
-                    system.pipe_file(full, data)
+                    self._call(system, "pipe_file", full, data)
 
         self._run(attempt, key, writes=True)
         found = self.read(key)
@@ -173,7 +177,7 @@ class Objects:
         """The content of a small object; None where there is none."""
         system, full = self._at(key)
         try:
-            data: bytes = self._retries.run(lambda: system.cat_file(full), self._where(key))
+            data: bytes = self._retries.run(lambda: self._call(system, "cat_file", full), self._where(key))
         except MissingError:
             return None
         except SourceError as error:
@@ -206,7 +210,7 @@ class Objects:
             system, full = self._at(key)
             digest = hashlib.sha256()
             with temporary.open("wb") as stream:
-                for data in _pieces(system, full):
+                for data in self._pieces(system, full):
                     stream.write(data)
                     digest.update(data)
             if sha256 and digest.hexdigest() != sha256:
@@ -226,7 +230,7 @@ class Objects:
         """Bytes of an object; None where there is none."""
         system, full = self._at(key)
         try:
-            return int(self._retries.run(lambda: system.info(full), self._where(key))["size"])
+            return int(self._retries.run(lambda: self._call(system, "info", full), self._where(key))["size"])
         except MissingError:
             return None
         except SourceError as error:
@@ -238,8 +242,8 @@ class Objects:
         new = self._at(target)[1]
 
         def attempt() -> None:
-            system.cp_file(old, new)
-            if (now := system.info(new)["size"]) != size:
+            self._call(system, "cp_file", old, new)
+            if (now := self._call(system, "info", new)["size"]) != size:
                 raise OSError(f"{now} bytes of {size} were copied")
 
         try:
@@ -255,7 +259,7 @@ class Objects:
 
         def attempt() -> None:
             with contextlib.suppress(FileNotFoundError):
-                system.rm_file(full)
+                self._call(system, "rm_file", full)
 
         self._run(attempt, key, writes=True)
 
@@ -263,7 +267,7 @@ class Objects:
         """Path -> entry of all objects below ``key``, as the store knows them now."""
         system, full = self._at(key)
         try:
-            found = self._run(lambda: system.find(full, detail=True), key)
+            found = self._run(lambda: self._call(system, "find", full, detail=True), key)
         except MissingError:
             self._check_bucket(system)
             found = {}
@@ -287,7 +291,7 @@ class Objects:
     def _check_bucket(self, system: Any) -> None:
         bucket = self._at("")[1].partition("/")[0]
         try:
-            self._retries.run(lambda: system.info(bucket), self._where(""))
+            self._retries.run(lambda: self._call(system, "info", bucket), self._where(""))
         except MissingError:
             raise MMProLongError(
                 f"{self._scheme}://{bucket}: there is no such bucket. Remedy: make it, or check the URL"
@@ -325,16 +329,38 @@ class Objects:
             " objects there"
         )
 
+    def _pieces(self, system: Any, full: str) -> Iterator[bytes]:
+        """The bytes of an object."""
+        size, start = int(self._call(system, "info", full)["size"]), 0
+        while start < size:
+            data: bytes = self._call(system, "cat_file", full, start=start, end=min(start + CHUNK, size))
+            if not data:
+                raise OSError(f"{start} bytes of {size} came")
+            yield data
+            start += len(data)
+
+    def _call(self, system: Any, name: str, *arguments: Any, **options: Any) -> Any:
+        """Call a method of a file system. Where that is asynchronous, ``close`` ends it, whatever the server does."""
+        if not getattr(system, "async_impl", False):
+            return getattr(system, name)(*arguments, **options)
+        coroutine = getattr(system, f"_{name}")(*arguments, **options)
+        future = asyncio.run_coroutine_threadsafe(coroutine, system.loop)
+        wait([future, self._closed], return_when=FIRST_COMPLETED)
+        if not future.done() and not wait([future], timeout=GRACE).done:
+            future.cancel()
+            raise MMProLongError("the build was stopped")
+        return future.result()
+
     def _check_written(self, system: Any, full: str, size: int, hashes: _Hashes) -> None:
         """Raise if an object is not what was written."""
-        info = system.info(full)
+        info = self._call(system, "info", full)
         if info["size"] != size:
             raise OSError(f"{info['size']} bytes of {size} arrived")
         told = {str(info[name]).strip('"') for name in ("ETag", "etag", "md5Hash") if info.get(name)}
         if told & hashes.known:
             return
         digest = hashlib.sha256()
-        for data in _pieces(system, full):
+        for data in self._pieces(system, full):
             digest.update(data)
         if digest.hexdigest() != hashes.sha256:
             raise OSError("other bytes arrived than were sent")
@@ -369,24 +395,13 @@ def _hashes_of_parts(parts: Iterator[bytes]) -> _Hashes:
     return _Hashes(sha256.hexdigest(), frozenset({md5.hexdigest(), base64.b64encode(md5.digest()).decode(), of_parts}))
 
 
-def _pieces(system: Any, full: str) -> Iterator[bytes]:
-    """The bytes of an object."""
-    size, start = int(system.info(full)["size"]), 0
-    while start < size:
-        data: bytes = system.cat_file(full, start=start, end=min(start + CHUNK, size))
-        if not data:
-            raise OSError(f"{start} bytes of {size} came")
-        yield data
-        start += len(data)
-
-
-def _watch(closed: threading.Event) -> Any:
-    """A callback of fsspec that ends an upload once ``closed`` is set."""
+def _watch(closed: Future[None]) -> Any:
+    """A callback of fsspec that ends an upload after the next part once ``closed`` is set."""
     from fsspec.callbacks import Callback
 
     class Watch(Callback):  # type: ignore[misc]  # fsspec has no types
         def relative_update(self, inc: int = 1) -> None:
-            if closed.is_set():
+            if closed.done():
                 raise MMProLongError("the build was stopped")
 
     return Watch()

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from mmprolong_builders.bucket import objects as module
 from mmprolong_builders.bucket.objects import PART, Objects
 from mmprolong_builders.bucket.state import BucketState
 from mmprolong_builders.workspace import Workspace
@@ -76,6 +78,23 @@ def test_an_upload_ends_when_the_build_is_stopped(s3: S3, url: str, large: Path)
         objects.put(large, "large")
     assert not s3.keys(BUCKET, url.removeprefix(f"s3://{BUCKET}/"))
     assert not s3.client.list_multipart_uploads(Bucket=BUCKET).get("Uploads")
+
+
+def test_a_server_that_does_not_answer_does_not_keep_a_build_from_stopping(
+    s3: S3, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "GRACE", 0.1)
+    (tmp_path / "file").write_bytes(b"content")
+    with proxy(s3.url) as between:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", between.url)
+        between.hold = "/file "
+        objects = Objects(url)
+        with ThreadPoolExecutor() as executor:
+            upload = executor.submit(objects.put, tmp_path / "file", "file")
+            assert between.held.wait(60)
+            objects.close()
+            with pytest.raises(MMProLongError, match="stopped"):
+                upload.result(timeout=60)
 
 
 def test_the_first_writer_wins(url: str) -> None:
