@@ -8,10 +8,10 @@ import re
 import secrets
 import shutil
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from mmprolong_data.errors import MMProLongError
 from mmprolong_data.schema import CONFIG_NAMES
@@ -27,6 +27,12 @@ _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
 _SLICE = re.compile(r"(\d{5,})\.json", re.ASCII)
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _FORMAT = 1
+_SHARDS = {
+    f"{container}/{config}": f"{config}{extension}"
+    for container, extension in EXTENSION.items()
+    for config in CONFIG_NAMES
+}
+"""Container and config -> the name of its shard in the folder of a slice."""
 
 
 class BucketState:
@@ -204,7 +210,7 @@ class BucketState:
 
     def is_there(self, number: int) -> bool:
         """True if a slice is complete in the bucket."""
-        return self.objects.exists(self.key("pack", f"{number:05d}.json"))
+        return _is_sidecar(self.objects.read(self.key("pack", f"{number:05d}.json")))
 
     def withdraw(self, numbers: Iterable[int]) -> None:
         """Say of slices that they are to be made again."""
@@ -265,8 +271,9 @@ def no_build(url: str) -> MMProLongError:
     return MMProLongError(f"{url}: no build was begun here. Remedy: mmprolong build CORPUS --out {url}")
 
 
-def read_begun(url: str) -> dict[str, Any]:
-    """What the build at a URL was begun with.
+@contextmanager
+def begun_at(url: str) -> Iterator[tuple[BucketState, Workspace]]:
+    """A build to look at: its state, and what it was begun with, in a folder that goes with the block.
 
     Raises:
         MMProLongError: there is none, or it cannot be read.
@@ -277,7 +284,7 @@ def read_begun(url: str) -> dict[str, Any]:
             own = state.pull(Workspace(Path(folder), "", url))
             if own is None:
                 raise no_build(url)
-            return own.begun() or {}
+            yield state, own
     finally:
         state.close()
 
@@ -307,18 +314,18 @@ def index_of(shard: Path) -> Path:
     return shard.with_name(f"{shard.name}.index")
 
 
-def _is_sidecar(data: bytes) -> bool:
-    """Whether an object is a sidecar that names no files but those of a slice."""
+def _is_sidecar(data: bytes | None) -> bool:
+    """Whether an object is a sidecar, and names no files but those of a slice."""
     try:
-        shards = json.loads(data)["shards"]
-    except (ValueError, KeyError, TypeError):
+        value = json.loads(data or b"")
+        shards, indexes = value["shards"].items(), value["indexes"]
+        for key, info in shards:
+            name = _SHARDS[key]
+            if info["name"] != name or (info["samples"] and not _SHA256.fullmatch(indexes[f"{name}.index"])):
+                return False
+    except (ValueError, KeyError, TypeError, AttributeError):
         return False
-    names = {
-        f"{container}/{config}": f"{config}{extension}"
-        for container, extension in EXTENSION.items()
-        for config in CONFIG_NAMES
-    }
-    return isinstance(shards, dict) and all(names.get(key) == info.get("name") for key, info in shards.items())
+    return True
 
 
 def _folder(record: bytes) -> str:

@@ -54,6 +54,8 @@ def test_killed_at_any_point(s3: S3, url: str, pdfs: Path, whole: dict[str, str]
         if number == 0:
             assert not [key for key in there if key.endswith(("pack/00001/ocr_full.parquet", "pack/00001.json"))]
             assert "Begun, not complete:" in call("status", url)
+    [sidecar] = [key for key in there if key.endswith("/pack/00000.json")]
+    s3.put(BUCKET, sidecar, b'{"shards": {"parquet/ocr_full": {"name": "../../evil"}}')
     s3.put(BUCKET, prefix(url) + ".work/probes/of-a-process-that-was-killed", b"")
     call(*arguments)
     assert not s3.keys(BUCKET, prefix(url) + ".work/probes")
