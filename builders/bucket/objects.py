@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 import hashlib
 import re
@@ -15,10 +14,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
-from mmprolong_data.errors import FormatError, MMProLongError, SettingsError
+from mmprolong_data.errors import FormatError, MMProLongError
 from mmprolong_data.remote import MissingError, RefusedError, Retries, SourceError, open_system, redacted
+
+from .hashes import Hashes, hashes_of, hashes_of_file
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -34,8 +34,7 @@ CHUNK = 16 << 20
 GRACE = 3.0
 """Seconds that a call may go on after ``Objects.close``: an upload then ends after a part, and takes its parts away."""
 _PUT: dict[str, dict[str, Any]] = {"s3": {"max_concurrency": PARTS_AT_ONCE}, "gs": {}}
-"""Protocol -> how its file system puts a file; only those in which an object is there as a whole or not at all."""
-_ALIASES = {"s3a": "s3", "gcs": "gs"}
+"""Protocol -> how its file system puts a file."""
 _REMEDY = " Remedy: run the same command again when the server can be reached; what is complete is kept"
 
 
@@ -45,33 +44,6 @@ class Entry:
 
     bytes: int
     modified: float
-
-
-def check_out_url(url: str) -> tuple[str, str]:
-    """Look at a URL that a dataset shall be written to, before anything is opened.
-
-    Returns:
-        The URL of the folder that it lies in, and its name there.
-
-    Raises:
-        SettingsError: it cannot hold a dataset, or has credentials in it, which are not repeated.
-    """
-    parts = urlsplit(url)
-    scheme = _ALIASES.get(parts.scheme, parts.scheme)
-    if scheme == "hf":
-        raise SettingsError(
-            "hf://...: a build there would be a commit an object. Remedy: a folder or a bucket, then mmprolong push"
-        )
-    if "::" in url or scheme not in _PUT:
-        raise SettingsError(f"{parts.scheme}://...: cannot be written. Remedy: --out a folder, s3://... or gs://...")
-    if "@" in parts.netloc or "?" in url or "#" in url:
-        raise SettingsError(
-            f"{parts.scheme}://...: a user name, password or query in it. Remedy: credentials in the environment"
-        )
-    names = parts.path.strip("/").split("/")
-    if not parts.netloc or not all(names) or {".", ".."} & set(names):
-        raise SettingsError(f"{url}: name a bucket and a folder in it, such as {parts.scheme}://BUCKET/mmprolong")
-    return "/".join([f"{scheme}://{parts.netloc}", *names[:-1]]), names[-1]
 
 
 class Objects:
@@ -123,7 +95,7 @@ class Objects:
         """
         size = path.stat().st_size
         part = max(PART, -(-size // _MOST_PARTS))
-        hashes = _hashes(path, part)
+        hashes = hashes_of_file(path, part)
         if sha256 and hashes.sha256 != sha256:
             raise MMProLongError(
                 f"{path}: changed since it was made (a full or failing disk?). Remedy: run the same command again"
@@ -143,7 +115,7 @@ class Objects:
         def attempt() -> None:
             system, full = self._at(key)
             self._call(system, "pipe_file", full, data)
-            self._check_written(system, full, len(data), _hashes_of(data))
+            self._check_written(system, full, len(data), hashes_of(data))
 
         self._run(attempt, key, writes=True)
 
@@ -351,7 +323,7 @@ class Objects:
             raise MMProLongError("the build was stopped")
         return future.result()
 
-    def _check_written(self, system: Any, full: str, size: int, hashes: _Hashes) -> None:
+    def _check_written(self, system: Any, full: str, size: int, hashes: Hashes) -> None:
         """Raise if an object is not what was written."""
         info = self._call(system, "info", full)
         if info["size"] != size:
@@ -364,35 +336,6 @@ class Objects:
             digest.update(data)
         if digest.hexdigest() != hashes.sha256:
             raise OSError("other bytes arrived than were sent")
-
-
-@dataclass(frozen=True, slots=True)
-class _Hashes:
-    """Of a file: its SHA-256 (hex), and what stores tell of it: its MD5 in hex and base64, and that of its parts."""
-
-    sha256: str
-    known: frozenset[str]
-
-
-def _hashes(path: Path, part: int) -> _Hashes:
-    with path.open("rb") as stream:
-        return _hashes_of_parts(iter(lambda: stream.read(part), b""))
-
-
-def _hashes_of(data: bytes) -> _Hashes:
-    return _hashes_of_parts(iter([data]))
-
-
-def _hashes_of_parts(parts: Iterator[bytes]) -> _Hashes:
-    sha256, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
-    own = []
-    for data in parts:
-        sha256.update(data)
-        md5.update(data)
-        own.append(hashlib.md5(data, usedforsecurity=False).digest())
-    # https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html: MD5 of the MD5s
-    of_parts = f"{hashlib.md5(b''.join(own), usedforsecurity=False).hexdigest()}-{len(own)}"
-    return _Hashes(sha256.hexdigest(), frozenset({md5.hexdigest(), base64.b64encode(md5.digest()).decode(), of_parts}))
 
 
 def _watch(closed: Future[None]) -> Any:

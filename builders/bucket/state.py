@@ -7,32 +7,23 @@ import json
 import re
 import secrets
 import shutil
-from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from mmprolong_data.errors import MMProLongError
-from mmprolong_data.schema import CONFIG_NAMES
-from mmprolong_data.shards import EXTENSION
 
 from ..curate import REPORT
 from ..engines.slices import attempts_file, failure_file
 from ..workspace import STAGES, Workspace, file_sha256, write_atomically
-from .objects import Entry, Objects, check_out_url
+from .names import SHA256, attempts_in, index_of, is_sidecar, numbers_in
+from .objects import Entry, Objects
+from .url import check_out_url
 
 _RECORD = "begun.json"
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
-_SLICE = re.compile(r"(\d{5,})\.json", re.ASCII)
-_SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _FORMAT = 1
-_SHARDS = {
-    f"{container}/{config}": f"{config}{extension}"
-    for container, extension in EXTENSION.items()
-    for config in CONFIG_NAMES
-}
-"""Container and config -> the name of its shard in the folder of a slice."""
 
 
 class BucketState:
@@ -141,7 +132,7 @@ class BucketState:
             raise MMProLongError(f"{where} is damaged. Remedy: --out another folder") from None
         if value["format"] != _FORMAT:
             raise MMProLongError(f"{where} was written by a newer mmprolong. Remedy: the same version on all machines")
-        if not all(_FILE_NAME.fullmatch(name) and _SHA256.fullmatch(sha256) for name, sha256 in files.items()):
+        if not all(_FILE_NAME.fullmatch(name) and SHA256.fullmatch(sha256) for name, sha256 in files.items()):
             raise MMProLongError(f"{where} is damaged: it names other files. Remedy: --out another folder")
         self._folder = _folder(record)
         own = workspace.within(self._folder)
@@ -210,7 +201,7 @@ class BucketState:
 
     def is_there(self, number: int) -> bool:
         """True if a slice is complete in the bucket."""
-        return _is_sidecar(self.objects.read(self.key("pack", f"{number:05d}.json")))
+        return is_sidecar(self.objects.read(self.key("pack", f"{number:05d}.json")))
 
     def withdraw(self, numbers: Iterable[int]) -> None:
         """Say of slices that they are to be made again."""
@@ -244,7 +235,7 @@ class BucketState:
         names = [f"{number:05d}.json" for number in there if wanted is None or number in wanted]
         keys = [self.key("pack", name) for name in names]
         for name, data in zip(names, self.objects.read_all(keys), strict=True):
-            if data is not None and _is_sidecar(data):
+            if data is not None and is_sidecar(data):
                 write_atomically(mirror.cells / "pack" / name, data)
 
     def pull_failures(self, workspace: Workspace, listing: Mapping[str, Entry]) -> None:
@@ -287,45 +278,6 @@ def begun_at(url: str) -> Iterator[tuple[BucketState, Workspace]]:
             yield state, own
     finally:
         state.close()
-
-
-def numbers_in(listing: Mapping[str, Entry], folder: str) -> list[int]:
-    """The numbers of slices that have a JSON object in a folder."""
-    found = []
-    for key in listing:
-        path = PurePosixPath(key)
-        if str(path.parent) == folder and (match := _SLICE.fullmatch(path.name)):
-            found.append(int(match[1]))
-    return sorted(found)
-
-
-def attempts_in(listing: Mapping[str, Entry], folder: str) -> Counter[int]:
-    """Slice -> how often it was begun."""
-    counts: Counter[int] = Counter()
-    for key in listing:
-        path = PurePosixPath(key)
-        if str(path.parent) == folder and (number := path.name.partition("-")[0]).isdecimal():
-            counts[int(number)] += 1
-    return counts
-
-
-def index_of(shard: Path) -> Path:
-    """Where the index rows of a packed shard lie."""
-    return shard.with_name(f"{shard.name}.index")
-
-
-def _is_sidecar(data: bytes | None) -> bool:
-    """Whether an object is a sidecar, and names no files but those of a slice."""
-    try:
-        value = json.loads(data or b"")
-        shards, indexes = value["shards"].items(), value["indexes"]
-        for key, info in shards:
-            name = _SHARDS[key]
-            if info["name"] != name or (info["samples"] and not _SHA256.fullmatch(indexes[f"{name}.index"])):
-                return False
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return False
-    return True
 
 
 def _folder(record: bytes) -> str:

@@ -7,7 +7,8 @@ from mmprolong_data.manifest import MANIFEST_NAME
 from ..engines.slices import failures
 from ..pipeline import load_plan
 from ..status import RECENT, StageStatus, Status, seconds_left
-from .state import attempts_in, begun_at, numbers_in
+from .names import attempts_in, numbers_in
+from .state import begun_at
 
 
 def read_bucket_status(url: str) -> Status:

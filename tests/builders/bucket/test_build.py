@@ -7,10 +7,9 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from support.buckets import BUCKET, SLICED, Call, prefix
 from support.builds import command, content
 from support.s3 import KEYS, S3, proxy
-
-from .conftest import BUCKET, SLICED, Call, prefix
 
 
 def files_in(folder: Path) -> list[str]:

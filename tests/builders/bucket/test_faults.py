@@ -9,10 +9,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from support.buckets import BUCKET, SLICED, Call, prefix
 from support.builds import command, run, until
 from support.s3 import KEYS, S3, proxy, without_driver
-
-from .conftest import BUCKET, SLICED, Call, prefix
 
 
 def through(url: str) -> dict[str, str]:

@@ -13,12 +13,11 @@ from mmprolong_builders.bucket import objects as module
 from mmprolong_builders.bucket.objects import PART, Objects
 from mmprolong_builders.bucket.state import BucketState
 from mmprolong_builders.workspace import Workspace
+from support.buckets import BUCKET
 from support.s3 import S3, proxy
 
 from mmprolong_data.errors import MMProLongError
 from mmprolong_data.remote import Retries
-
-from .conftest import BUCKET
 
 
 @pytest.fixture(autouse=True)
