@@ -103,6 +103,14 @@ def test_the_first_writer_wins(url: str) -> None:
     assert other.read("nothing") is None
 
 
+def test_a_store_without_conditional_writes(s3: S3, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with proxy(s3.url) as between:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", between.url)
+        between.unconditional = True
+        assert Objects(url).create("begun.json", b"one") == b"one"
+        assert Objects(url).create("begun.json", b"other") == b"one"
+
+
 def workspace(folder: Path, plan: bytes) -> Workspace:
     """What a machine would have made before it begins a build."""
     made = Workspace(folder / "set", "0" * 64)
