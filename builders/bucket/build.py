@@ -26,8 +26,8 @@ from ..sandbox import SandboxPool
 from ..select import Plan
 from ..workspace import Workspace
 from .files import BucketFiles
-from .objects import check_out_url
 from .state import BucketState, no_build
+from .url import check_out_url
 
 
 def open_build(

@@ -16,7 +16,8 @@ from ..card_info import INFO_FILE, SOURCES_FILE
 from ..placement import publication_record
 from ..report.statistics import records_in
 from ..workspace import Workspace, file_sha256, write_atomically
-from .state import BucketState, index_of
+from .names import index_of
+from .state import BucketState
 
 _TAKEN_OVER = (MANIFEST_NAME, INFO_FILE, SOURCES_FILE, PICTURE)
 """What a dataset in a bucket may have of its publisher, and what an older one says of its version."""
@@ -80,6 +81,7 @@ class BucketFiles:
             made.sort(key=lambda path: path.name == MANIFEST_NAME)
             for path in made:
                 self._objects.put(path, self._key(path))
+        self._state.remove_probes()
 
     def size(self, path: Path) -> int | None:
         """See ``ShardFiles``."""

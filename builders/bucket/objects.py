@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import base64
+import asyncio
 import contextlib
+import errno
 import hashlib
-import re
 import secrets
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, InvalidStateError, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
-from mmprolong_data.errors import FormatError, MMProLongError, SettingsError
+from mmprolong_data.errors import FormatError, MMProLongError
 from mmprolong_data.remote import MissingError, RefusedError, Retries, SourceError, open_system, redacted
+
+from .hashes import Hashes, hashes_of, hashes_of_file
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -30,9 +31,10 @@ THREADS = 16
 """Small objects that are read, copied or removed at a time."""
 CHUNK = 16 << 20
 """Bytes asked for at a time when an object is read back or fetched."""
+GRACE = 3.0
+"""Seconds that a call may go on after ``Objects.close``: an upload then ends after a part, and takes its parts away."""
 _PUT: dict[str, dict[str, Any]] = {"s3": {"max_concurrency": PARTS_AT_ONCE}, "gs": {}}
-"""Protocol -> how its file system puts a file; only those in which an object is there as a whole or not at all."""
-_ALIASES = {"s3a": "s3", "gcs": "gs"}
+"""Protocol -> how its file system puts a file."""
 _REMEDY = " Remedy: run the same command again when the server can be reached; what is complete is kept"
 
 
@@ -42,33 +44,6 @@ class Entry:
 
     bytes: int
     modified: float
-
-
-def check_out_url(url: str) -> tuple[str, str]:
-    """Look at a URL that a dataset shall be written to, before anything is opened.
-
-    Returns:
-        The URL of the folder that it lies in, and its name there.
-
-    Raises:
-        SettingsError: it cannot hold a dataset, or has credentials in it, which are not repeated.
-    """
-    parts = urlsplit(url)
-    scheme = _ALIASES.get(parts.scheme, parts.scheme)
-    if scheme == "hf":
-        raise SettingsError(
-            "hf://...: a build there would be a commit an object. Remedy: a folder or a bucket, then mmprolong push"
-        )
-    if "::" in url or scheme not in _PUT:
-        raise SettingsError(f"{parts.scheme}://...: cannot be written. Remedy: --out a folder, s3://... or gs://...")
-    if "@" in parts.netloc or "?" in url or "#" in url:
-        raise SettingsError(
-            f"{parts.scheme}://...: a user name, password or query in it. Remedy: credentials in the environment"
-        )
-    names = parts.path.strip("/").split("/")
-    if not parts.netloc or not all(names) or {".", ".."} & set(names):
-        raise SettingsError(f"{url}: name a bucket and a folder in it, such as {parts.scheme}://BUCKET/mmprolong")
-    return "/".join([f"{scheme}://{parts.netloc}", *names[:-1]]), names[-1]
 
 
 class Objects:
@@ -88,11 +63,12 @@ class Objects:
         self._scheme = url.partition("://")[0]
         self._opened: tuple[Any, str] | None = None
         self._lock = threading.Lock()
-        self._closed = threading.Event()
+        self._closed: Future[None] = Future()
 
     def close(self) -> None:
         """Let no call wait for another try, and end uploads that are under way."""
-        self._closed.set()
+        with contextlib.suppress(InvalidStateError):
+            self._closed.set_result(None)
         self._retries.close()
 
     @property
@@ -100,15 +76,15 @@ class Objects:
         """Calls that had to be repeated so far."""
         return self._retries.count
 
-    def check(self, name: str) -> None:
-        """Find out, before any work is done, whether objects below ``name`` can be listed, written and removed.
+    def check(self, folder: str) -> None:
+        """Find out, before any work is done, whether objects in a folder can be written, listed and removed.
 
         Raises:
             MMProLongError: they cannot; says why.
         """
-        probe = f"{name}/probe-{secrets.token_hex(8)}"
-        self.list(name)
+        probe = f"{folder}/{secrets.token_hex(8)}"
         self.write(probe, b"written to find out whether objects can be written here")
+        self.list(probe)
         self.remove(probe)
 
     def put(self, path: Path, key: str, sha256: str = "") -> None:
@@ -119,7 +95,7 @@ class Objects:
         """
         size = path.stat().st_size
         part = max(PART, -(-size // _MOST_PARTS))
-        hashes = _hashes(path, part)
+        hashes = hashes_of_file(path, part)
         if sha256 and hashes.sha256 != sha256:
             raise MMProLongError(
                 f"{path}: changed since it was made (a full or failing disk?). Remedy: run the same command again"
@@ -128,7 +104,7 @@ class Objects:
 
         def attempt() -> None:
             system, full = self._at(key)
-            system.put_file(str(path), full, callback=_watch(self._closed), **options)
+            self._call(system, "put_file", str(path), full, callback=_watch(self._closed), **options)
             self._check_written(system, full, size, hashes)
 
         self._run(attempt, key, writes=True)
@@ -138,8 +114,8 @@ class Objects:
 
         def attempt() -> None:
             system, full = self._at(key)
-            system.pipe_file(full, data)
-            self._check_written(system, full, len(data), _hashes_of(data))
+            self._call(system, "pipe_file", full, data)
+            self._check_written(system, full, len(data), hashes_of(data))
 
         self._run(attempt, key, writes=True)
 
@@ -152,16 +128,16 @@ class Objects:
         def attempt() -> None:
             system, full = self._at(key)
             try:
-                system.pipe_file(full, data, mode="create")
+                self._call(system, "pipe_file", full, data, mode="create")
             except FileExistsError:
                 pass
             except OSError as error:
-                if not _knows_no_conditions(error):
+                if error.errno != errno.ENOSYS:  # what s3fs makes of "501 Not Implemented"
                     raise
                 try:
-                    system.info(full)
+                    self._call(system, "info", full)
                 except FileNotFoundError:
-                    system.pipe_file(full, data)
+                    self._call(system, "pipe_file", full, data)
 
         self._run(attempt, key, writes=True)
         found = self.read(key)
@@ -173,7 +149,7 @@ class Objects:
         """The content of a small object; None where there is none."""
         system, full = self._at(key)
         try:
-            data: bytes = self._retries.run(lambda: system.cat_file(full), self._where(key))
+            data: bytes = self._retries.run(lambda: self._call(system, "cat_file", full), self._where(key))
         except MissingError:
             return None
         except SourceError as error:
@@ -206,7 +182,7 @@ class Objects:
             system, full = self._at(key)
             digest = hashlib.sha256()
             with temporary.open("wb") as stream:
-                for data in _pieces(system, full):
+                for data in self._pieces(system, full):
                     stream.write(data)
                     digest.update(data)
             if sha256 and digest.hexdigest() != sha256:
@@ -226,7 +202,7 @@ class Objects:
         """Bytes of an object; None where there is none."""
         system, full = self._at(key)
         try:
-            return int(self._retries.run(lambda: system.info(full), self._where(key))["size"])
+            return int(self._retries.run(lambda: self._call(system, "info", full), self._where(key))["size"])
         except MissingError:
             return None
         except SourceError as error:
@@ -238,8 +214,8 @@ class Objects:
         new = self._at(target)[1]
 
         def attempt() -> None:
-            system.cp_file(old, new)
-            if (now := system.info(new)["size"]) != size:
+            self._call(system, "cp_file", old, new)
+            if (now := self._call(system, "info", new)["size"]) != size:
                 raise OSError(f"{now} bytes of {size} were copied")
 
         try:
@@ -255,7 +231,7 @@ class Objects:
 
         def attempt() -> None:
             with contextlib.suppress(FileNotFoundError):
-                system.rm_file(full)
+                self._call(system, "rm_file", full)
 
         self._run(attempt, key, writes=True)
 
@@ -263,7 +239,7 @@ class Objects:
         """Path -> entry of all objects below ``key``, as the store knows them now."""
         system, full = self._at(key)
         try:
-            found = self._run(lambda: system.find(full, detail=True), key)
+            found = self._run(lambda: self._call(system, "find", full, detail=True), key)
         except MissingError:
             self._check_bucket(system)
             found = {}
@@ -287,7 +263,7 @@ class Objects:
     def _check_bucket(self, system: Any) -> None:
         bucket = self._at("")[1].partition("/")[0]
         try:
-            self._retries.run(lambda: system.info(bucket), self._where(""))
+            self._retries.run(lambda: self._call(system, "info", bucket), self._where(""))
         except MissingError:
             raise MMProLongError(
                 f"{self._scheme}://{bucket}: there is no such bucket. Remedy: make it, or check the URL"
@@ -325,75 +301,53 @@ class Objects:
             " objects there"
         )
 
-    def _check_written(self, system: Any, full: str, size: int, hashes: _Hashes) -> None:
+    def _pieces(self, system: Any, full: str) -> Iterator[bytes]:
+        """The bytes of an object."""
+        size, start = int(self._call(system, "info", full)["size"]), 0
+        while start < size:
+            data: bytes = self._call(system, "cat_file", full, start=start, end=min(start + CHUNK, size))
+            if not data:
+                raise OSError(f"{start} bytes of {size} came")
+            yield data
+            start += len(data)
+
+    def _call(self, system: Any, name: str, *arguments: Any, **options: Any) -> Any:
+        """Call a method of a file system. Where that is asynchronous, ``close`` ends it, whatever the server does."""
+        if not getattr(system, "async_impl", False):
+            return getattr(system, name)(*arguments, **options)
+        coroutine = getattr(system, f"_{name}")(*arguments, **options)
+        future = asyncio.run_coroutine_threadsafe(coroutine, system.loop)
+        wait([future, self._closed], return_when=FIRST_COMPLETED)
+        if not future.done() and not wait([future], timeout=GRACE).done:
+            future.cancel()
+            raise MMProLongError("the build was stopped")
+        return future.result()
+
+    def _check_written(self, system: Any, full: str, size: int, hashes: Hashes) -> None:
         """Raise if an object is not what was written."""
-        info = system.info(full)
+        info = self._call(system, "info", full)
         if info["size"] != size:
             raise OSError(f"{info['size']} bytes of {size} arrived")
         told = {str(info[name]).strip('"') for name in ("ETag", "etag", "md5Hash") if info.get(name)}
         if told & hashes.known:
             return
         digest = hashlib.sha256()
-        for data in _pieces(system, full):
+        for data in self._pieces(system, full):
             digest.update(data)
         if digest.hexdigest() != hashes.sha256:
             raise OSError("other bytes arrived than were sent")
 
 
-@dataclass(frozen=True, slots=True)
-class _Hashes:
-    """Of a file: its SHA-256 (hex), and what stores tell of it: its MD5 in hex and base64, and that of its parts."""
-
-    sha256: str
-    known: frozenset[str]
-
-
-def _hashes(path: Path, part: int) -> _Hashes:
-    with path.open("rb") as stream:
-        return _hashes_of_parts(iter(lambda: stream.read(part), b""))
-
-
-def _hashes_of(data: bytes) -> _Hashes:
-    return _hashes_of_parts(iter([data]))
-
-
-def _hashes_of_parts(parts: Iterator[bytes]) -> _Hashes:
-    sha256, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
-    own = []
-    for data in parts:
-        sha256.update(data)
-        md5.update(data)
-        own.append(hashlib.md5(data, usedforsecurity=False).digest())
-    # https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html: MD5 of the MD5s
-    of_parts = f"{hashlib.md5(b''.join(own), usedforsecurity=False).hexdigest()}-{len(own)}"
-    return _Hashes(sha256.hexdigest(), frozenset({md5.hexdigest(), base64.b64encode(md5.digest()).decode(), of_parts}))
-
-
-def _pieces(system: Any, full: str) -> Iterator[bytes]:
-    """The bytes of an object."""
-    size, start = int(system.info(full)["size"]), 0
-    while start < size:
-        data: bytes = system.cat_file(full, start=start, end=min(start + CHUNK, size))
-        if not data:
-            raise OSError(f"{start} bytes of {size} came")
-        yield data
-        start += len(data)
-
-
-def _watch(closed: threading.Event) -> Any:
-    """A callback of fsspec that ends an upload once ``closed`` is set."""
+def _watch(closed: Future[None]) -> Any:
+    """A callback of fsspec that ends an upload after the next part once ``closed`` is set."""
     from fsspec.callbacks import Callback
 
     class Watch(Callback):  # type: ignore[misc]  # fsspec has no types
         def relative_update(self, inc: int = 1) -> None:
-            if closed.is_set():
+            if closed.done():
                 raise MMProLongError("the build was stopped")
 
     return Watch()
-
-
-def _knows_no_conditions(error: OSError) -> bool:
-    return bool(re.search(r"not ?implemented|A header you provided", f"{type(error).__name__} {error}", re.IGNORECASE))
 
 
 def _seconds(info: dict[str, Any]) -> float:

@@ -7,25 +7,22 @@ import json
 import re
 import secrets
 import shutil
-from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
-from pathlib import Path, PurePosixPath
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from mmprolong_data.errors import MMProLongError
-from mmprolong_data.schema import CONFIG_NAMES
-from mmprolong_data.shards import EXTENSION
 
 from ..curate import REPORT
 from ..engines.slices import attempts_file, failure_file
 from ..workspace import STAGES, Workspace, file_sha256, write_atomically
-from .objects import Entry, Objects, check_out_url
+from .names import SHA256, attempts_in, index_of, is_sidecar, numbers_in
+from .objects import Entry, Objects
+from .url import check_out_url
 
 _RECORD = "begun.json"
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
-_SLICE = re.compile(r"(\d{5,})\.json", re.ASCII)
-_SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _FORMAT = 1
 
 
@@ -76,7 +73,16 @@ class BucketState:
                         f"{self.objects.url}/{name} is not empty and was not made by 'mmprolong build'."
                         " Remedy: --out another folder"
                     )
-        self.objects.check(f"{self.name}/.work")
+        self.objects.check(self._probes)
+
+    @property
+    def _probes(self) -> str:
+        return f"{self.name}/.work/probes"
+
+    def remove_probes(self) -> None:
+        """Remove what processes have left that were killed while they found out about the bucket."""
+        for key in self.objects.list(self._probes):
+            self.objects.remove(key)
 
     @property
     def folder(self) -> str:
@@ -126,7 +132,7 @@ class BucketState:
             raise MMProLongError(f"{where} is damaged. Remedy: --out another folder") from None
         if value["format"] != _FORMAT:
             raise MMProLongError(f"{where} was written by a newer mmprolong. Remedy: the same version on all machines")
-        if not all(_FILE_NAME.fullmatch(name) and _SHA256.fullmatch(sha256) for name, sha256 in files.items()):
+        if not all(_FILE_NAME.fullmatch(name) and SHA256.fullmatch(sha256) for name, sha256 in files.items()):
             raise MMProLongError(f"{where} is damaged: it names other files. Remedy: --out another folder")
         self._folder = _folder(record)
         own = workspace.within(self._folder)
@@ -178,21 +184,24 @@ class BucketState:
 
     def clear(self, workspace: Workspace, number: int) -> None:
         """Remove what this machine has made of a slice."""
-        shutil.rmtree(workspace.cell("pack", number), ignore_errors=True)
-        for stage in STAGES:
-            workspace.sidecar(stage, number).unlink(missing_ok=True)
-            if stage != "pack":
-                workspace.cell(stage, number).unlink(missing_ok=True)
+        for path in (path for stage in STAGES for path in workspace.cells.glob(f"{stage}/{number:05d}*")):
+            if path.name.partition(".")[0] != f"{number:05d}":
+                continue
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
 
     def tidy(self, workspace: Workspace, listing: Mapping[str, Entry]) -> None:
         """Remove what this machine has left of slices that are complete by now, wherever they were made."""
-        left = {int(path.stem) for stage in STAGES for path in workspace.cells.glob(f"{stage}/[0-9]*")}
+        names = (path.name.partition(".")[0] for stage in STAGES for path in workspace.cells.glob(f"{stage}/[0-9]*"))
+        left = {int(name) for name in names if name.isdecimal()}
         for number in left & set(numbers_in(listing, self.key("pack"))):
             self.clear(workspace, number)
 
     def is_there(self, number: int) -> bool:
         """True if a slice is complete in the bucket."""
-        return self.objects.exists(self.key("pack", f"{number:05d}.json"))
+        return is_sidecar(self.objects.read(self.key("pack", f"{number:05d}.json")))
 
     def withdraw(self, numbers: Iterable[int]) -> None:
         """Say of slices that they are to be made again."""
@@ -226,7 +235,7 @@ class BucketState:
         names = [f"{number:05d}.json" for number in there if wanted is None or number in wanted]
         keys = [self.key("pack", name) for name in names]
         for name, data in zip(names, self.objects.read_all(keys), strict=True):
-            if data is not None and _is_sidecar(data):
+            if data is not None and is_sidecar(data):
                 write_atomically(mirror.cells / "pack" / name, data)
 
     def pull_failures(self, workspace: Workspace, listing: Mapping[str, Entry]) -> None:
@@ -253,8 +262,9 @@ def no_build(url: str) -> MMProLongError:
     return MMProLongError(f"{url}: no build was begun here. Remedy: mmprolong build CORPUS --out {url}")
 
 
-def read_begun(url: str) -> dict[str, Any]:
-    """What the build at a URL was begun with.
+@contextmanager
+def begun_at(url: str) -> Iterator[tuple[BucketState, Workspace]]:
+    """A build to look at: its state, and what it was begun with, in a folder that goes with the block.
 
     Raises:
         MMProLongError: there is none, or it cannot be read.
@@ -265,48 +275,9 @@ def read_begun(url: str) -> dict[str, Any]:
             own = state.pull(Workspace(Path(folder), "", url))
             if own is None:
                 raise no_build(url)
-            return own.begun() or {}
+            yield state, own
     finally:
         state.close()
-
-
-def numbers_in(listing: Mapping[str, Entry], folder: str) -> list[int]:
-    """The numbers of slices that have a JSON object in a folder."""
-    found = []
-    for key in listing:
-        path = PurePosixPath(key)
-        if str(path.parent) == folder and (match := _SLICE.fullmatch(path.name)):
-            found.append(int(match[1]))
-    return sorted(found)
-
-
-def attempts_in(listing: Mapping[str, Entry], folder: str) -> Counter[int]:
-    """Slice -> how often it was begun."""
-    counts: Counter[int] = Counter()
-    for key in listing:
-        path = PurePosixPath(key)
-        if str(path.parent) == folder and (number := path.name.partition("-")[0]).isdecimal():
-            counts[int(number)] += 1
-    return counts
-
-
-def index_of(shard: Path) -> Path:
-    """Where the index rows of a packed shard lie."""
-    return shard.with_name(f"{shard.name}.index")
-
-
-def _is_sidecar(data: bytes) -> bool:
-    """Whether an object is a sidecar that names no files but those of a slice."""
-    try:
-        shards = json.loads(data)["shards"]
-    except (ValueError, KeyError, TypeError):
-        return False
-    names = {
-        f"{container}/{config}": f"{config}{extension}"
-        for container, extension in EXTENSION.items()
-        for config in CONFIG_NAMES
-    }
-    return isinstance(shards, dict) and all(names.get(key) == info.get("name") for key, info in shards.items())
 
 
 def _folder(record: bytes) -> str:

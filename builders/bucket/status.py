@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from tempfile import TemporaryDirectory
-
 from mmprolong_data.manifest import MANIFEST_NAME
 
 from ..engines.slices import failures
 from ..pipeline import load_plan
 from ..status import RECENT, StageStatus, Status, seconds_left
-from ..workspace import Workspace
-from .state import BucketState, attempts_in, no_build, numbers_in
+from .names import attempts_in, numbers_in
+from .state import begun_at
 
 
 def read_bucket_status(url: str) -> Status:
@@ -20,19 +17,12 @@ def read_bucket_status(url: str) -> Status:
     Raises:
         MMProLongError: no build was begun there, or the bucket cannot be read.
     """
-    state = BucketState(url)
-    try:
-        with TemporaryDirectory() as folder:
-            own = state.pull(Workspace(Path(folder), "", url))
-            if own is None:
-                raise no_build(url)
-            plan = load_plan(own)
-            listing = state.list()
-            state.pull_failures(own, listing)
-            known = failures(own)
+    with begun_at(url) as (state, own):
+        plan = load_plan(own)
+        listing = state.list()
+        state.pull_failures(own, listing)
+        known = failures(own)
         published = state.objects.exists(f"{state.name}/{MANIFEST_NAME}")
-    finally:
-        state.close()
     sizes = plan.slice_sizes()
     done = [number for number in numbers_in(listing, state.key("pack")) if number < plan.num_slices]
     missing = set(range(plan.num_slices)) - set(done)

@@ -203,9 +203,10 @@ def _recipe(options: argparse.Namespace) -> Recipe:
 def _begun(out: Path | str) -> dict[str, Any]:
     """What the build was begun with."""
     if isinstance(out, str):
-        from ..bucket.state import read_begun
+        from ..bucket.state import begun_at
 
-        return read_begun(out)
+        with begun_at(out) as (_, own):
+            return own.begun() or {}
     from ..workspace import Workspace
 
     return Workspace.open(out).begun() or {}

@@ -107,6 +107,7 @@ class CuttingProxy:
         share: Share of the connections that are cut, by seeded chance.
         refuse: Cut every connection at once: the server is away.
         deny: Answer requests of these methods that access is denied (403).
+        unconditional: Answer conditional requests that they are not implemented (501), as some stores do.
         damage: So many of the next uploads of Parquet files arrive with another byte.
         hold: Never hand on more than the head of an upload whose first line contains this; sets ``held``.
         cut: Number of connections that were cut.
@@ -117,6 +118,7 @@ class CuttingProxy:
     share: float = 0.0
     refuse: bool = False
     deny: tuple[str, ...] = ()
+    unconditional: bool = False
     damage: int = 0
     hold: str = ""
     held: threading.Event = field(default_factory=threading.Event)
@@ -161,7 +163,11 @@ def proxy(target: str) -> Iterator[CuttingProxy]:
                             with state.lock:
                                 state.requests.append(first.decode())
                             if first.decode().partition(" ")[0] in state.deny:
-                                client.sendall(_DENIED_HEAD + (b"" if first.startswith(b"HEAD") else _DENIED))
+                                client.sendall(_error(b"403 Forbidden", b"AccessDenied", first.startswith(b"HEAD")))
+                                client.shutdown(socket.SHUT_RDWR)
+                                return
+                            if state.unconditional and b"\r\nif-none-match:" in data.lower():
+                                client.sendall(_error(b"501 Not Implemented", b"NotImplemented", False))
                                 client.shutdown(socket.SHUT_RDWR)
                                 return
                             data = _one_request(data)
@@ -197,11 +203,11 @@ def proxy(target: str) -> Iterator[CuttingProxy]:
         listener.close()
 
 
-_DENIED = b"<?xml version='1.0'?><Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
-_DENIED_HEAD = (
-    b"HTTP/1.1 403 Forbidden\r\nContent-Type: application/xml\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
-    % len(_DENIED)
-)
+def _error(status: bytes, code: bytes, head: bool) -> bytes:
+    """An answer of S3 that says no; that to a HEAD request has no body."""
+    body = b"<?xml version='1.0'?><Error><Code>%s</Code><Message>No</Message></Error>" % code
+    fields = b"Content-Type: application/xml\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body)
+    return b"HTTP/1.1 %s\r\n%s%s" % (status, fields, b"" if head else body)
 
 
 def _one_request(data: bytes) -> bytes:

@@ -5,21 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 import pytest
 from mmprolong_builders.bucket import objects
-from support.builds import SLICED as ALL_CONFIGS
+from support.buckets import BUCKET, SLICED, Call
 from support.builds import content, run
 from support.documents import write_corpus
 from support.s3 import S3, serve_s3
 
 from mmprolong_data.cli import main
 from mmprolong_data.remote import Retries
-
-BUCKET = "sets"
-SLICED = (*ALL_CONFIGS, "--set", "tasks.configs=[extract_single,ocr_full]")
-"""Few objects: what is tested does not depend on how many a slice has."""
 
 
 @pytest.fixture(scope="package")
@@ -56,17 +51,6 @@ def s3() -> Iterator[S3]:
 def url(s3: S3, request: pytest.FixtureRequest) -> str:
     """A place in the bucket for one test."""
     return f"s3://{BUCKET}/{request.node.name.partition('[')[0].replace('_', '-')[:40]}/set"
-
-
-def prefix(url: str) -> str:
-    """The key of a dataset, with a slash at its end."""
-    return url.removeprefix(f"s3://{BUCKET}/") + "/"
-
-
-class Call(Protocol):
-    """``mmprolong`` in this process, which tries again at once. Returns all that it says."""
-
-    def __call__(self, *arguments: str | Path, env: Mapping[str, str] | None = None, code: int = 0) -> str: ...
 
 
 @pytest.fixture

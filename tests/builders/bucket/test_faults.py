@@ -9,10 +9,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from support.builds import command, until
-from support.s3 import S3, proxy
-
-from .conftest import BUCKET, SLICED, Call, prefix
+from support.buckets import BUCKET, SLICED, Call, prefix
+from support.builds import command, run, until
+from support.s3 import KEYS, S3, proxy, without_driver
 
 
 def through(url: str) -> dict[str, str]:
@@ -54,7 +53,11 @@ def test_killed_at_any_point(s3: S3, url: str, pdfs: Path, whole: dict[str, str]
         if number == 0:
             assert not [key for key in there if key.endswith(("pack/00001/ocr_full.parquet", "pack/00001.json"))]
             assert "Begun, not complete:" in call("status", url)
+    [sidecar] = [key for key in there if key.endswith("/pack/00000.json")]
+    s3.put(BUCKET, sidecar, b'{"shards": {"parquet/ocr_full": {"name": "../../evil"}}')
+    s3.put(BUCKET, prefix(url) + ".work/probes/of-a-process-that-was-killed", b"")
     call(*arguments)
+    assert not s3.keys(BUCKET, prefix(url) + ".work/probes")
     assert s3.content(BUCKET, prefix(url)) == whole
 
 
@@ -69,10 +72,21 @@ def test_a_bucket_that_cannot_be_used_is_said_in_one_line(s3: S3, url: str, pdfs
         assert said.count("\n") == 1, said
         assert "access is refused" in said
         assert "credentials in the environment" in said
-        assert not [line for line in between.requests if line.startswith("PUT") and "probe" not in line]
+        assert not [line for line in between.requests if line.startswith("PUT") and "/probes/" not in line]
         between.deny = ("GET", "HEAD", "PUT")
         said = call("status", url, env=through(between.url), code=1)
         assert "access is refused" in said
+
+
+def test_without_the_package_and_without_credentials(s3: S3, url: str, pdfs: Path, tmp_path: Path) -> None:
+    arguments = ("build", pdfs, "--out", url, *SLICED)
+    missing = run(*arguments, code=1, env=without_driver(s3.environment, tmp_path, "s3fs"))
+    assert 'pip install "mmprolong[s3]"' in missing.stderr
+    nobody = {name: value for name, value in s3.environment.items() if name not in KEYS}
+    refused = run(*arguments, code=1, env=nobody | {"HOME": str(tmp_path)}).stderr
+    assert "no credentials were found" in refused
+    assert refused.count("\n") == 1
+    assert not s3.keys(BUCKET, prefix(url))
 
 
 def test_what_is_there_and_is_no_build_of_ours(s3: S3, url: str, pdfs: Path, call: Call) -> None:

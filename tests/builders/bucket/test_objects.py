@@ -5,18 +5,19 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from mmprolong_builders.bucket import objects as module
 from mmprolong_builders.bucket.objects import PART, Objects
 from mmprolong_builders.bucket.state import BucketState
 from mmprolong_builders.workspace import Workspace
+from support.buckets import BUCKET
 from support.s3 import S3, proxy
 
 from mmprolong_data.errors import MMProLongError
 from mmprolong_data.remote import Retries
-
-from .conftest import BUCKET
 
 
 @pytest.fixture(autouse=True)
@@ -78,11 +79,36 @@ def test_an_upload_ends_when_the_build_is_stopped(s3: S3, url: str, large: Path)
     assert not s3.client.list_multipart_uploads(Bucket=BUCKET).get("Uploads")
 
 
+def test_a_server_that_does_not_answer_does_not_keep_a_build_from_stopping(
+    s3: S3, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "GRACE", 0.1)
+    (tmp_path / "file").write_bytes(b"content")
+    with proxy(s3.url) as between:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", between.url)
+        between.hold = "/file "
+        objects = Objects(url)
+        with ThreadPoolExecutor() as executor:
+            upload = executor.submit(objects.put, tmp_path / "file", "file")
+            assert between.held.wait(60)
+            objects.close()
+            with pytest.raises(MMProLongError, match="stopped"):
+                upload.result(timeout=60)
+
+
 def test_the_first_writer_wins(url: str) -> None:
     one, other = Objects(url), Objects(url)
     assert one.create("begun.json", b"one") == b"one"
     assert other.create("begun.json", b"other") == b"one"
     assert other.read("nothing") is None
+
+
+def test_a_store_without_conditional_writes(s3: S3, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with proxy(s3.url) as between:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", between.url)
+        between.unconditional = True
+        assert Objects(url).create("begun.json", b"one") == b"one"
+        assert Objects(url).create("begun.json", b"other") == b"one"
 
 
 def workspace(folder: Path, plan: bytes) -> Workspace:
@@ -92,6 +118,20 @@ def workspace(folder: Path, plan: bytes) -> Workspace:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     return made
+
+
+def test_what_is_complete_in_the_bucket_is_not_kept_here(url: str, tmp_path: Path) -> None:
+    """Whatever a kill has left of it; what belongs to another slice stays."""
+    state = BucketState(url)
+    own = state.begin(workspace(tmp_path, b"plan"))
+    state.objects.write(state.key("pack", "00001.json"), b"{}")
+    for name in ("parse/00001.msgpack.tmp", "parse/00001.json", "qa/00001.msgpack", "pack/00001/x.parquet.tmp"):
+        for path in (own.cells / name, own.cells / name.replace("00001", "00002")):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+    state.tidy(own, state.list())
+    left = {path.relative_to(own.cells).as_posix() for path in own.cells.glob("*/*")}
+    assert left == {"parse/00002.msgpack.tmp", "parse/00002.json", "qa/00002.msgpack", "pack/00002"}
 
 
 def test_two_machines_that_begin_at_once_go_on_with_one_plan(url: str, tmp_path: Path) -> None:

@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.buckets import BUCKET, SLICED, prefix
 from support.builds import command, run, until
 from support.ray_cluster import add_node, ray_cluster, task_processes
 from support.s3 import S3
-
-from .conftest import BUCKET, SLICED, prefix
 
 
 @pytest.fixture(scope="module")

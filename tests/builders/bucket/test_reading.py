@@ -6,12 +6,11 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
+from support.buckets import BUCKET, Call
 from support.builds import content
 from support.s3 import S3
 
 from mmprolong_data.loader import PageStream
-
-from .conftest import BUCKET, Call
 
 
 @pytest.fixture(scope="module")
