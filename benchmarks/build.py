@@ -1,8 +1,8 @@
 """CPU time of a whole build against its floor, side by side, and the parent's memory as the corpus grows.
 
 The floor is what no build can avoid: PyMuPDF renders every page at the same size, simplejpeg encodes it as the
-build does, and ``get_text("dict")`` reads its text, in one process without any isolation, on the very documents that the
-build used.
+build does, and ``get_text("dict")`` reads its text, in one process without any isolation, on the very documents that
+the build used.
 
     python benchmarks/build.py PDF_FOLDER [PDF_FOLDER ...] [--workers 2] [--repeat 3]
     python benchmarks/build.py PDF_FOLDER --memory 25,250,1000 --set select.pages=[1,60]
