@@ -145,8 +145,8 @@ def run(job: str, count: int, options: argparse.Namespace, files: list[str]) -> 
         return measured([sys.executable, "-c", FLOOR, str(documents)])
     shutil.copytree(frozen, out)
     if engine in ("local", "ray"):
-        more = ["--engine", "ray"] if engine == "ray" else []
-        result = measured(command_line(corpus, out, options.set, workers, "--part", "0/1", *more))
+        more = ["--engine", "ray"] if engine == "ray" else ["--part", "0/1"]  # Ray publishes too: it has no parts
+        result = measured(command_line(corpus, out, options.set, workers, *more))
     else:
         python = sys.executable if engine == "bare" else peer(engine, work)
         result = measured([python, str(JOBS), engine, str(out), str(workers)])
