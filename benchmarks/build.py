@@ -1,7 +1,8 @@
 """CPU time of a whole build against its floor, side by side, and the parent's memory as the corpus grows.
 
-The floor is what no build can avoid: PyMuPDF renders every page at the same size, simplejpeg encodes it, and
-``get_text("dict")`` reads its text, in one process without any isolation, on the very documents that the build used.
+The floor is what no build can avoid: PyMuPDF renders every page at the same size, simplejpeg encodes it as the
+build does, and ``get_text("dict")`` reads its text, in one process without any isolation, on the very documents that
+the build used.
 
     python benchmarks/build.py PDF_FOLDER [PDF_FOLDER ...] [--workers 2] [--repeat 3]
     python benchmarks/build.py PDF_FOLDER --memory 25,250,1000 --set select.pages=[1,60]
@@ -35,7 +36,7 @@ for path, sizes in json.load(open(sys.argv[1])):
             pixmap = page.get_pixmap(matrix=matrix, alpha=False)
             assert (pixmap.width, pixmap.height) == (width, height)
             pixels = np.frombuffer(pixmap.samples_mv, dtype=np.uint8).reshape(height, width, 3)
-            simplejpeg.encode_jpeg(pixels, quality=85)
+            simplejpeg.encode_jpeg(pixels, quality=85, colorsubsampling="420")
             del pixels
             pages += 1
 print(json.dumps({"cpu": time.process_time() - started, "pages": pages}))

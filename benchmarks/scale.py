@@ -42,9 +42,8 @@ ROOT = Path(__file__).resolve().parent.parent
 PEERS = {"datatrove": "datatrove==0.10.1", "raydata": "ray[data]==2.60.0"}
 SETTINGS = ["select.pages=[1,12]", "parse.ocr=never", "pack.documents_per_slice=16"]
 MATRIX = {
-    "floor": (), "freeze": (), "bare": (), "local-1": (), "local-2": (),
+    "floor": (), "freeze": (), "bare": (), "local-1": (), "local-2": (), "ray-1": (), "ray-2": (),
     "datatrove-1": (250,), "datatrove-2": (250,), "raydata-1": (250,), "raydata-2": (250,),
-    "ray-1": (250,), "ray-2": (250,),
 }  # fmt: skip
 """Job -> the counts at which it is measured; empty: all."""
 COMMAND = (
@@ -146,8 +145,8 @@ def run(job: str, count: int, options: argparse.Namespace, files: list[str]) -> 
         return measured([sys.executable, "-c", FLOOR, str(documents)])
     shutil.copytree(frozen, out)
     if engine in ("local", "ray"):
-        more = ["--engine", "ray"] if engine == "ray" else []
-        result = measured(command_line(corpus, out, options.set, workers, "--part", "0/1", *more))
+        more = ["--engine", "ray"] if engine == "ray" else ["--part", "0/1"]  # Ray publishes too: it has no parts
+        result = measured(command_line(corpus, out, options.set, workers, *more))
     else:
         python = sys.executable if engine == "bare" else peer(engine, work)
         result = measured([python, str(JOBS), engine, str(out), str(workers)])

@@ -23,8 +23,11 @@ from .select import BYTES_PER_TOKEN, Plan
 if TYPE_CHECKING:
     from .pipeline import BuildResult, PartResult
 
-CPU_SECONDS_PER_PAGE = 0.017
-"""CPU time of a whole build a page (``benchmarks/build.py``), for the estimate of a dry run only."""
+START_SECONDS, CPU_SECONDS_PER_PAGE = 2.0, 0.026
+"""CPU time of a build: for its start and end, and a page with all that it costs (``benchmarks/scale.py``: 18 ms in long
+documents, up to 26 ms in short ones, without OCR and models). For the estimate of a dry run only."""
+SECOND_WORKER = 0.85
+"""What each worker after the first adds, as a part of the first one: one process writes the shards of all."""
 
 
 class _Speed(TextColumn):
@@ -116,7 +119,7 @@ def print_plan(console: Console, plan: Plan, recipe: Recipe, workers: int) -> No
     console.print(table)
     print_left_out(console, plan.found, len(documents), plan.left_out)
     total = sum(tokens.values())
-    seconds = pages * CPU_SECONDS_PER_PAGE / workers
+    seconds = estimated_seconds(pages, workers)
     console.print(
         f"{len(documents):,} documents, {pages:,} pages -> at most {total:,} tokens,"
         f" about {human_bytes(total * BYTES_PER_TOKEN)}, about {human_time(seconds)} with {workers} workers.",
@@ -125,6 +128,14 @@ def print_plan(console: Console, plan: Plan, recipe: Recipe, workers: int) -> No
     if recipe.uses_model():
         _print_model_plan(console, plan, recipe)
     console.print("Documents can still be left out when they are parsed. Nothing was built (--dry-run).")
+
+
+def estimated_seconds(pages: int, workers: int) -> float:
+    """Wall time of a build of so many pages on this machine, with nothing else to do."""
+    from .pipeline import default_workers
+
+    useful = min(workers, default_workers())
+    return START_SECONDS + pages * CPU_SECONDS_PER_PAGE / (1.0 + SECOND_WORKER * (useful - 1))
 
 
 def _print_model_plan(console: Console, plan: Plan, recipe: Recipe) -> None:

@@ -126,7 +126,7 @@ def take_inventory(
         with atomic_stream(inventory_path) as stream:
             _write(_mark_duplicates(spool.made()), stream, settings)
     known.forget_journal()
-    return pq.read_table(inventory_path).replace_schema_metadata(None).combine_chunks()
+    return pq.ParquetFile(inventory_path).read().replace_schema_metadata(None).combine_chunks()
 
 
 def _inspect(waiting: Iterable[Row], recipe: Recipe, pool: SandboxPool) -> Iterator[Row]:

@@ -474,7 +474,7 @@ def load_plan(workspace: Workspace) -> Plan:
         MMProLongError: it is damaged.
     """
     try:
-        documents = pq.read_table(workspace.plan_file, schema=PLAN_SCHEMA)
+        documents = pq.ParquetFile(workspace.plan_file).read().cast(PLAN_SCHEMA)
         found = pq.read_metadata(workspace.fates).num_rows
     except (OSError, pa.ArrowException) as error:
         raise MMProLongError(f"{workspace.plan_file}: damaged ({error}). Remedy: --out another folder") from None

@@ -36,7 +36,7 @@ class Sandbox:
     """Address space of a child, in bytes (``memory``)."""
     timeout: float = 300.0
     """Seconds of wall time for one document in one stage (``timeout``)."""
-    recycle: int = 200
+    recycle: int = 1000
     """A child is replaced after this many documents."""
 
 

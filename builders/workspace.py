@@ -144,7 +144,7 @@ class Workspace:
         if old.get("benchmark_index") != begun.get("benchmark_index"):
             self._refuse(["decontaminate.against: the benchmarks hold other files or questions"])
         if old["plan"] != begun["plan"]:
-            self._refuse(_changes(pq.read_table(self.fates, columns=["doc_id", "name"]), documents))
+            self._refuse(_changes(pq.ParquetFile(self.fates).read(["doc_id", "name"]), documents))
 
     def begun(self) -> dict[str, Any] | None:
         """What the build was begun with; None where none was.

@@ -87,7 +87,7 @@ def parse_index(content: bytes | memoryview, where: str) -> pa.Table:
         FormatError: damaged, or of another shape; starts with ``where``.
     """
     try:
-        table = pq.read_table(pa.BufferReader(content))
+        table = pq.ParquetFile(pa.BufferReader(content)).read()
     except (pa.ArrowException, OSError, ValueError) as error:
         raise FormatError(f"{where}: damaged ({_first_line(error)}). Remedy: build or download it again") from None
     if table.schema.names != INDEX_SCHEMA.names:

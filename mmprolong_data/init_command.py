@@ -5,12 +5,15 @@ from __future__ import annotations
 import argparse
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from . import terminal
 from .arguments import local_path, without_tilde
 from .errors import MMProLongError, SettingsError
-from .manifest import MANIFEST_NAME, Manifest
 from .registration import NAME
+
+if TYPE_CHECKING:
+    from .manifest import Manifest
 
 MARK = "<!-- written by mmprolong init -->"
 VERSION_TAG = re.compile(r"v(\d+)\.(\d+)\.(\d+)")
@@ -37,6 +40,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def _init(options: argparse.Namespace) -> int:
     from .catalog import read_dataset
+    from .manifest import MANIFEST_NAME
     from .roots import HUB, hub_url
     from .source import open_source
 
@@ -95,6 +99,8 @@ def _call(manifest: Manifest) -> str:
 
 
 def _check_place(folder: Path, card: Path, force: bool) -> None:
+    from .manifest import MANIFEST_NAME
+
     if (folder / MANIFEST_NAME).exists():
         raise SettingsError(f"{folder}: a dataset is here already. Remedy: another folder, with --out")
     if card.exists() and not force and MARK not in card.read_text(encoding="utf-8", errors="replace"):

@@ -72,6 +72,12 @@ def test_import_of_the_data_package_is_light() -> None:
     assert not loaded & {"datasets", "torch", "pymupdf", "transformers", "pandas"}
 
 
+def test_the_command_loads_nothing_heavy_before_it_knows_what_to_do() -> None:
+    loaded = loaded_after("from mmprolong_data.cli import _parser; _parser()")
+    assert "mmprolong_data.init_command" in loaded
+    assert not loaded & {"pyarrow", "numpy", "datasets", "torch", "pymupdf", "transformers", "pandas"}
+
+
 def test_the_parent_of_a_build_never_loads_pymupdf() -> None:
     loaded = loaded_after(
         "import mmprolong_builders.commands.build, mmprolong_builders.pipeline, mmprolong_builders.finish"

@@ -54,7 +54,7 @@ def find_quotes(body: Body) -> dict[int, list[Quote]]:
         wide = len(_CJK.findall(block.text[:200])) > 20
         skip_first, open_before = open_before, TERMINAL.search(block.text) is None
         least, most = (15, 90) if wide else (50, 240)
-        parts = [match[0].strip() for match in _CJK_SENTENCE.finditer(block.text)] if wide else sentences(block.text)
+        parts = _cjk_sentences(block.text) if wide else sentences(block.text)
         before = ""
         for number, sentence in enumerate(parts):
             whole = not (number == 0 and skip_first) and least <= len(sentence) <= most
@@ -69,6 +69,10 @@ def find_quotes(body: Body) -> dict[int, list[Quote]]:
         if texts[squash(quote.text)[:40]] == 1:
             pages.setdefault(quote.page, []).append(quote)
     return pages
+
+
+def _cjk_sentences(text: str) -> tuple[str, ...]:
+    return tuple(match[0].strip() for match in _CJK_SENTENCE.finditer(text))
 
 
 def _quotable(sentence: str, wide: bool) -> bool:

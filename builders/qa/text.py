@@ -141,7 +141,8 @@ _MEASURE = re.compile(r"\d\s?(?:m|mm|s|min|in)\Z")  # "8 mm." ends a sentence
 _END = re.compile(r"[.!?][\"'”’)\]]*\s+(?=[\"'“‘(\[]*[A-ZÀ-ÞА-Я0-9])")
 
 
-def sentences(text: str) -> list[str]:
+@lru_cache(maxsize=4096)
+def sentences(text: str) -> tuple[str, ...]:
     """Sentences of running text in a Latin or Cyrillic script; careful with abbreviations and initials."""
     found, start = [], 0
     for match in _END.finditer(text):
@@ -151,7 +152,7 @@ def sentences(text: str) -> list[str]:
         found.append(text[start : match.end()].strip())
         start = match.end()
     rest = text[start:].strip()
-    return [*found, rest] if rest else found
+    return (*found, rest) if rest else tuple(found)
 
 
 _SOUP = re.compile(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from mmprolong_builders.console import estimated_seconds
 from support.builds import ENVIRONMENT, SHORT, command, run
 from support.documents import write_corpus
 
@@ -74,6 +75,14 @@ def test_dry_run_prints_the_plan_and_builds_nothing(tmp_path: Path) -> None:
     for words in ("ocr_needle", "found", "empty_file", "tokens", "Nothing was built"):
         assert words in text
     assert not (out / "data").exists()
+
+
+def test_the_estimate_of_a_dry_run_counts_workers_that_have_a_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mmprolong_builders.pipeline.default_workers", lambda: 4)
+    seconds = [estimated_seconds(10_000, workers) for workers in (1, 2, 4, 64)]
+    assert seconds[0] > seconds[1] > seconds[2] == seconds[3]
+    assert seconds[1] > seconds[0] / 2
+    assert estimated_seconds(0, 1) > 0
 
 
 def test_a_build_without_pymupdf_names_the_extra(tmp_path: Path) -> None:
