@@ -165,3 +165,5 @@ def other_file(folder: Path) -> str:
 
 if __name__ == "__main__":
     main()
+    sys.stdout.flush()
+    os._exit(0)  # read-ahead threads of Arrow's, still running, can abort an interpreter that ends in order
