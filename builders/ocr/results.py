@@ -68,7 +68,7 @@ def structure_blocks(result: Any) -> PageBlocks:
         if kind == "figure":
             made.append(PageBlock(kind, box, []))
         elif kind == "formula":
-            made.append(PageBlock("", box, _shares(content, box)))
+            made.append(PageBlock("", box, _shares(content, box) or inside))
         else:
             rows = table_cells(content) if kind == "table" else []
             made.append(PageBlock(kind, box, inside or _shares(_plain(content), box), rows))

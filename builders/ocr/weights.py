@@ -15,6 +15,7 @@ from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from mmprolong_data.errors import MMProLongError, missing_extra
 from mmprolong_data.settings import fingerprint as fingerprint_of
@@ -150,6 +151,10 @@ def _check_vl(settings: Ocr) -> None:
         raise MMProLongError(
             "ocr.engine = vl: there are no ONNX weights of PaddleOCR-VL. Remedy: ocr.server = URL of a server that has"
             " it, such as http://localhost:8118/v1, or ocr.backend = paddle and a GPU"
+        )
+    if "@" in urlsplit(settings.server).netloc:
+        raise MMProLongError(
+            "ocr.server holds a user or a password, which cannot be kept secret. Remedy: a URL without"
         )
     if settings.server and not settings.server.startswith(("http://", "https://")):
         raise MMProLongError(f"ocr.server = {settings.server}: no URL. Remedy: one such as http://localhost:8118/v1")

@@ -172,20 +172,24 @@ def test_lines_that_no_block_covers_are_kept_and_formulas_and_figures_are_told_a
     blocks = [
         LayoutBlock("text", [10, 10, 200, 40], "ignored: the lines are known"),
         LayoutBlock("formula", [10, 50, 200, 70], "x^2 + 1"),
+        LayoutBlock("formula", [210, 50, 300, 70], ""),
         LayoutBlock("chart", [10, 80, 200, 160], ""),
         LayoutBlock("text", [10, 170, 200, 190], "read by another model"),
         LayoutBlock("text", [10, 300, 200, 320], ""),
     ]
     lines = {
-        "rec_boxes": np.array([[10, 12, 190, 22], [12, 26, 150, 36], [20, 90, 60, 100], [10, 200, 90, 212]]),
-        "rec_texts": ["First line", "second line", "axis", "left over"],
-        "rec_scores": [0.99, 0.98, 0.97, 0.96],
+        "rec_boxes": np.array(
+            [[10, 12, 190, 22], [12, 26, 150, 36], [20, 90, 60, 100], [10, 200, 90, 212], [220, 52, 280, 66]]
+        ),
+        "rec_texts": ["First line", "second line", "axis", "left over", "y = 2"],
+        "rec_scores": [0.99, 0.98, 0.97, 0.96, 0.95],
     }
     found = results.structure_blocks({"parsing_res_list": blocks, "overall_ocr_res": lines})
     texts = [(block.kind, [line.text for line in block.lines]) for block in found.blocks]
     assert texts == [
         ("", ["First line", "second line"]),
         ("", ["x^2 + 1"]),
+        ("", ["y = 2"]),
         ("figure", []),
         ("", ["read by another model"]),
         ("", ["left over"]),
@@ -309,6 +313,7 @@ def test_the_genuine_paddleocr_vl_reads_through_a_server_and_stops_where_it_is_g
     [
         (Ocr(engine="vl"), r"no ONNX weights of PaddleOCR-VL.*ocr\.server"),
         (Ocr(engine="vl", server="localhost:8118"), "no URL"),
+        (Ocr(engine="vl", server="http://me:secret@host/v1"), r"^ocr\.server holds a user or a password"),
         (Ocr(engine="vl", model="PP-OCRv5_server", server="http://localhost:1/v1"), "PaddleOCR-VL-1.6"),
         (Ocr(engine="ppstructure", model="huge"), "no such model"),
         (Ocr(engine="ppstructure", device="cuda"), "no such device"),
