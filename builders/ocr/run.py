@@ -42,12 +42,12 @@ def ocr_fingerprint(recipe: Recipe) -> str:
     """The fingerprint of the engine that a build with this recipe uses here; "" where it uses none.
 
     Raises:
-        MMProLongError: ``parse.ocr`` is ``require``, or ``ocr.engine`` is one that no extra installs, and the engine is
-            not there; or its weights are not what they should be.
+        MMProLongError: ``parse.ocr`` is ``require``, or ``ocr.engine`` names another one than the default, and the
+            engine is not there; or its weights are not what they should be.
     """
     if recipe.parse.ocr == "never":
         return ""
-    if recipe.parse.ocr == "require" or recipe.ocr.engine in ("ppstructure", "vl"):
+    if recipe.parse.ocr == "require" or recipe.ocr.engine != Ocr().engine:
         require(recipe.ocr)
     elif missing_packages(recipe.ocr):
         return ""

@@ -54,6 +54,8 @@ def test_a_missing_tesseract_names_its_package(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(MMProLongError, match="apt-get install tesseract-ocr"):
         ocr_fingerprint(Recipe(parse=Parse(ocr="require"), ocr=Ocr(engine="tesseract")))
+    with pytest.raises(MMProLongError, match="apt-get install tesseract-ocr"):
+        ocr_fingerprint(Recipe(ocr=Ocr(engine="tesseract")))
     with pytest.raises(MMProLongError, match="tesseract-ocr-deu tesseract-ocr-chi-sim"):
         weights.require(Ocr(engine="tesseract", languages="deu+chi_sim"))
 
