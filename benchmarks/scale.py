@@ -104,7 +104,7 @@ def peer(name: str, work: Path) -> str:
     if not (folder / "done").exists():
         venv.create(folder, with_pip=True)
         pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*pip, PEERS[name], f"{ROOT}[build]"], check=True)
+        subprocess.run([*pip, PEERS[name], "--editable", f"{ROOT}[build]"], check=True)
         (folder / "done").touch()
     return str(python)
 
