@@ -40,19 +40,10 @@ class PaddleEngine:
             MMProLongError: A package or a system library is missing, or the weights are not there.
         """
         require(settings)
-        library = imported()
-        more = common_arguments(settings)
+        off = ("use_doc_orientation_classify", "use_doc_unwarping", "use_textline_orientation")
         with tempfile.TemporaryDirectory() as folder:
-            more |= models(settings, Path(folder))
-            try:
-                pipeline = library.PaddleOCR(
-                    use_doc_orientation_classify=False,
-                    use_doc_unwarping=False,
-                    use_textline_orientation=False,
-                    **more,
-                )
-            except Exception as error:  # noqa: BLE001 - whatever it is, the user has to choose otherwise
-                raise MMProLongError(cannot_open(settings, error)) from None
+            arguments = dict.fromkeys(off, False) | common_arguments(settings) | models(settings, Path(folder))
+            pipeline = opened("PaddleOCR", settings, arguments)
         return cls(pipeline, settings)
 
     def recognize(self, pages: Sequence[Picture]) -> list[list[TextLine] | PageFailure]:
@@ -66,8 +57,7 @@ class PaddleEngine:
     def _read(self, pages: Sequence[Picture]) -> list[list[TextLine]]:
         found = []
         for page in pages:
-            # One picture a call: the pipeline would hold the feature maps of all.
-            result = next(iter(self._pipeline.predict(np.ascontiguousarray(page[:, :, ::-1]))))
+            result = result_of(self._pipeline, page)
             lines = []
             for points, text, score in zip(result["rec_polys"], result["rec_texts"], result["rec_scores"], strict=True):
                 if text.strip():
@@ -91,6 +81,24 @@ def imported() -> Any:
         remedy = LIBRARY_REMEDY if ".so" in str(error) else 'Remedy: pip install "mmprolong[ocr]"'
         raise MMProLongError(f"paddleocr cannot be imported: {clean_detail(error)}. {remedy}") from None
     return paddleocr
+
+
+def opened(name: str, settings: Ocr, arguments: dict[str, Any]) -> Any:
+    """One of PaddleOCR's pipelines, by the name of its class.
+
+    Raises:
+        MMProLongError: It, or a system library, is missing, or the weights are not there.
+    """
+    make = getattr(imported(), name)
+    try:
+        return make(**arguments)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the user has to choose otherwise
+        raise MMProLongError(cannot_open(settings, error)) from None
+
+
+def result_of(pipeline: Any, page: Picture) -> Any:
+    """What a pipeline says of a page. One picture a call: it would hold the feature maps of all."""
+    return next(iter(pipeline.predict(np.ascontiguousarray(page[:, :, ::-1]))))
 
 
 def common_arguments(settings: Ocr) -> dict[str, Any]:

@@ -9,14 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from mmprolong_data.errors import MMProLongError
 
 from ..recipe import Ocr
 from ..untrusted import clean_detail
 from .engine import PageBlocks, PageFailure, Picture, bisected
-from .paddle import cannot_open, common_arguments, imported, models
+from .paddle import common_arguments, models, opened, result_of
 from .results import structure_blocks, vl_blocks
 from .weights import VL_VERSIONS, fingerprint, require
 
@@ -41,11 +39,11 @@ class StructureEngine:
         require(settings)
         with tempfile.TemporaryDirectory() as folder:
             arguments = structure_arguments(settings) | models(settings, Path(folder))
-            return cls(_opened("PPStructureV3", settings, arguments), settings)
+            return cls(opened("PPStructureV3", settings, arguments), settings)
 
     def recognize(self, pages: Sequence[Picture]) -> list[PageBlocks | PageFailure]:
         """Blocks of every page, or why a page failed."""
-        return bisected(pages, lambda some: [structure_blocks(_first(self._pipeline, page)) for page in some])
+        return bisected(pages, lambda some: [structure_blocks(result_of(self._pipeline, page)) for page in some])
 
     def fingerprint(self) -> str:
         """See ``OcrEngine``."""
@@ -68,7 +66,7 @@ class VlEngine:
         """
         require(settings)
         _answers(settings)
-        return cls(_opened("PaddleOCRVL", settings, vl_arguments(settings)), settings)
+        return cls(opened("PaddleOCRVL", settings, vl_arguments(settings)), settings)
 
     def recognize(self, pages: Sequence[Picture]) -> list[PageBlocks | PageFailure]:
         """Blocks of every page, or why a page failed.
@@ -84,7 +82,7 @@ class VlEngine:
 
     def _read(self, page: Picture) -> PageBlocks:
         try:
-            return vl_blocks(_first(self._pipeline, page))
+            return vl_blocks(result_of(self._pipeline, page))
         except MemoryError:
             raise
         except Exception:
@@ -119,18 +117,6 @@ def vl_arguments(settings: Ocr) -> dict[str, Any]:
         if settings.server_model:
             arguments["vl_rec_api_model_name"] = settings.server_model
     return arguments | common_arguments(settings)
-
-
-def _first(pipeline: Any, page: Picture) -> Any:
-    return next(iter(pipeline.predict(np.ascontiguousarray(page[:, :, ::-1]))))
-
-
-def _opened(name: str, settings: Ocr, arguments: dict[str, Any]) -> Any:
-    make = getattr(imported(), name)
-    try:
-        return make(**arguments)
-    except Exception as error:  # noqa: BLE001 - whatever it is, the user has to choose otherwise
-        raise MMProLongError(cannot_open(settings, error)) from None
 
 
 def _answers(settings: Ocr) -> None:
