@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .llm_server import LLMServer
+from .llm_server import Behaviour, LLMServer
 
 CONCURRENCY = 8
+REPORTED = "test-model-2026-10-01"
+QUIET = Behaviour(latency=0.01, reports=f"/srv/models/{REPORTED}")
+"""A server without faults."""
 
 
 def arguments(pdfs: Path, out: Path, server: LLMServer, *more: str) -> tuple[str | Path, ...]:

@@ -7,7 +7,6 @@ import io
 import json
 import shutil
 import signal
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,9 +20,9 @@ from PIL import Image
 from support.builds import content, interrupt_when, run
 from support.documents import write_corpus
 from support.llm_requests import ask_all, request, square_brain
-from support.llm_server import Behaviour, LLMServer, identity
-from support.model_builds import CONCURRENCY, arguments
-from support.qa_brain import bad_at_times, qa_brain
+from support.llm_server import LLMServer, identity
+from support.model_builds import CONCURRENCY, QUIET, REPORTED, arguments
+from support.qa_brain import qa_brain
 
 from mmprolong_data.errors import SettingsError
 from mmprolong_data.llm.ledger import LOST
@@ -31,26 +30,13 @@ from mmprolong_data.llm.summary import Summary, read_summary
 from mmprolong_data.manifest import read_manifest
 from mmprolong_data.settings import load_settings
 
-REPORTED = "test-model-2026-10-01"
-QUIET = Behaviour(latency=0.01, reports=f"/srv/models/{REPORTED}")
+pytestmark = pytest.mark.usefixtures("quiet")
 
 
 @pytest.fixture(scope="module")
 def pdfs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four reports of 10 to 12 pages."""
     return write_corpus(tmp_path_factory.mktemp("pdfs"), 4, pages=10)
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[LLMServer]:
-    """One server for all builds; its ledgers are the builds' own."""
-    with LLMServer(bad_at_times(lambda body: identity(body)[0] in "0123")) as server:
-        yield server
-
-
-@pytest.fixture(autouse=True)
-def _quiet(server: LLMServer) -> None:
-    server.behaviour = replace(QUIET)
 
 
 @pytest.fixture(scope="module")

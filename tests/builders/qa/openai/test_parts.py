@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,10 @@ from typing import Any
 import pytest
 from support.builds import command, content, interrupt_when, run, until
 from support.documents import write_corpus
-from support.llm_server import Behaviour, LLMServer, identity
-from support.model_builds import CONCURRENCY, arguments
-from support.qa_brain import bad_at_times
+from support.llm_server import LLMServer
+from support.model_builds import CONCURRENCY, QUIET, arguments
 
-QUIET = Behaviour(latency=0.01, reports="/srv/models/test-model-2026-10-01")
+pytestmark = pytest.mark.usefixtures("quiet")
 SLICED = (
     "--set", "pack.documents_per_slice=1", "--workers", "1", "--set", "tasks.configs=[extract_single,reasoning]",
     "--set", "verify.checks=[closed_book,evidence]", "--set", "qa.pages=text",
@@ -31,18 +29,6 @@ PRICE = 0.002
 def pdfs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four reports of 8 to 10 pages."""
     return write_corpus(tmp_path_factory.mktemp("pdfs"), 4, pages=8)
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[LLMServer]:
-    """One server for all builds."""
-    with LLMServer(bad_at_times(lambda body: identity(body)[0] in "0123")) as server:
-        yield server
-
-
-@pytest.fixture(autouse=True)
-def _quiet(server: LLMServer) -> None:
-    server.behaviour = replace(QUIET)
 
 
 @pytest.fixture(scope="module")
