@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import json
 import os
+import shutil
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -243,6 +244,14 @@ def _changes(before: pa.Table, now: pa.Table) -> list[str]:
     added, removed = sorted((new - old).elements()), sorted((old - new).elements())
     lines = [f"corpus: {len(added)} files added, {len(removed)} removed"]
     return lines + [f"  + {name}" for name, _ in added[:5]] + [f"  - {name}" for name, _ in removed[:5]]
+
+
+def remove_path(path: Path) -> None:
+    """Remove a file or a link, or a folder with all that is in it, as far as that can be done."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def write_atomically(path: Path, data: bytes) -> None:

@@ -24,7 +24,7 @@ from ..placement import dataset_root, missing_slices
 from ..recipe import Recipe
 from ..sandbox import SandboxPool
 from ..select import Plan
-from ..workspace import Workspace
+from ..workspace import Workspace, remove_path
 from .files import BucketFiles
 from .state import BucketState, no_build
 from .url import check_out_url
@@ -292,9 +292,6 @@ class BucketBuild(Build):
 
 def _clear(folder: Path, but: str = ".work") -> None:
     """Remove what is in a folder, with one exception."""
-    for path in sorted(folder.glob("*")) + sorted(folder.glob(".[!.]*")):
+    for path in sorted(folder.glob("*")):  # hidden ones too
         if path.name != but:
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)
+            remove_path(path)

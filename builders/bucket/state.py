@@ -16,7 +16,7 @@ from mmprolong_data.errors import MMProLongError
 
 from ..curate import REPORT
 from ..engines.slices import attempts_file, failure_file
-from ..workspace import STAGES, Workspace, file_sha256, write_atomically
+from ..workspace import STAGES, Workspace, file_sha256, remove_path, write_atomically
 from .names import SHA256, attempts_in, index_of, is_sidecar, numbers_in
 from .objects import Entry, Objects
 from .url import check_out_url
@@ -187,10 +187,7 @@ class BucketState:
         for path in (path for stage in STAGES for path in workspace.cells.glob(f"{stage}/{number:05d}*")):
             if path.name.partition(".")[0] != f"{number:05d}":
                 continue
-            if path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)
+            remove_path(path)
 
     def tidy(self, workspace: Workspace, listing: Mapping[str, Entry]) -> None:
         """Remove what this machine has left of slices that are complete by now, wherever they were made."""
